@@ -1,0 +1,94 @@
+//! How a loop is to be.
+
+use std::io;
+
+use super::clock::{Clock, TimeSource};
+use super::context::{Home, Shared};
+use super::event_loop::{EventLoop, Settings};
+use super::reactor::Bell;
+
+/// Settings for an [`EventLoop`], all with defaults.
+///
+/// # Examples
+/// ```
+/// use evloop::{Clock, EventLoop, sleep, time::secs};
+///
+/// let mut event_loop = EventLoop::builder().clock(Clock::Virtual).build()?;
+/// let hour = event_loop.run_until_complete(sleep(secs(3600)));
+/// assert!(hour.is_ok(), "and it took no time at all");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder makes nothing until `build` is called"]
+pub struct Builder {
+    clock: Clock,
+    portable_wait: bool,
+    settings: Settings,
+}
+
+impl Builder {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self {
+            clock: Clock::Monotonic,
+            portable_wait: false,
+            settings: Settings { stretch: None, timer_slack: true, detect_stuck: false },
+        }
+    }
+
+    /// The clock; the system's by default.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// How many steps may run before the loop looks at descriptors, other threads and the clock again,
+    /// at the next batch boundary. By default up to 64, fewer if steps are slow. 1 is asyncio's once per
+    /// iteration, and what a virtual clock always uses. 0 is taken as 1.
+    pub fn steps_per_look(mut self, steps: u32) -> Self {
+        self.settings.stretch = Some(steps.max(1));
+        self
+    }
+
+    /// Whether to set the thread's timer slack to the least while the loop runs, so that sleeps end within
+    /// microseconds of their deadline (Linux; on by default, restored afterwards).
+    pub fn precise_timers(mut self, precise: bool) -> Self {
+        self.settings.timer_slack = precise;
+        self
+    }
+
+    /// Whether to wait through `polling` also where a faster way exists (Linux, Android). Off by default;
+    /// for finding out whether a problem lies there.
+    pub fn portable_wait(mut self, portable: bool) -> Self {
+        self.portable_wait = portable;
+        self
+    }
+
+    /// Whether to end with [`RunError::Stuck`](crate::RunError::Stuck) when nothing can happen any more:
+    /// nothing is ready, no timer is set, no pool job or proxy exists, and for one real second nobody
+    /// has rung. It works on the virtual clock, where tests use it; off by default.
+    pub fn detect_stuck(mut self, detect: bool) -> Self {
+        self.settings.detect_stuck = detect;
+        self
+    }
+
+    /// Makes the loop; this thread becomes its home.
+    ///
+    /// # Errors
+    /// If the system refuses a poller: no descriptors left.
+    pub fn build(self) -> io::Result<EventLoop> {
+        let bell = Bell::new(self.portable_wait)?;
+        let time = TimeSource::new(self.clock);
+        let mut settings = self.settings;
+        if time.is_virtual() {
+            settings.stretch = Some(1);
+        }
+        Ok(EventLoop::with(Shared::new(bell, time.is_virtual()), Home::new(time), settings))
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}

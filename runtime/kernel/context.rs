@@ -1,0 +1,207 @@
+//! A loop's state, and which loop this thread is in.
+//!
+//! [`Home`] is all that a loop owns on its own thread, as plain cells; [`Shared`] is what other threads
+//! see. Both live in one counted block (`home_cell.rs`). This module holds the state; what is done with it
+//! stands above: tasks in `task/`, the turn in `event_loop.rs`.
+//!
+//! Rule: no foreign code (a poll, a waker, a callback, the drop of a user's value) runs while any
+//! `RefCell` in here is borrowed.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::ptr::NonNull;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use slab::Slab;
+
+use super::clock::TimeSource;
+use super::exception::ExceptionHandler;
+use super::home_cell::{self, AwayRef, HomeCell, HomeRef};
+use super::reactor::{Bell, Reactor};
+use super::scheduler::inbox::{Inbox, Posted};
+use super::scheduler::memory::FreeList;
+use super::scheduler::{Entry, Letter, ReadyList};
+use super::scope::tree::{NIL, ScopeTree};
+use super::timers::Timers;
+
+pub(crate) type Block = HomeCell<Shared, Home>;
+pub(crate) type LoopRef = HomeRef<Shared, Home>;
+pub(crate) type RemoteRef = AwayRef<Shared, Home>;
+
+/// What every thread may touch.
+pub(crate) struct Shared {
+    /// Unique in the process.
+    pub(crate) id: u64,
+    pub(crate) inbox: Inbox<Letter>,
+    pub(crate) bell: Bell,
+    /// Living proxies: while there are any, virtual time passes at real pace.
+    pub(crate) proxies: AtomicUsize,
+    /// Running jobs of the blocking pool: while there are any, virtual time stands still.
+    pub(crate) jobs: AtomicUsize,
+    /// Whether the loop's time is virtual: only then it has to hear that a proxy or a job has ended.
+    virtual_time: bool,
+}
+
+impl Shared {
+    pub(crate) fn new(bell: Bell, virtual_time: bool) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            inbox: Inbox::new(),
+            bell,
+            proxies: AtomicUsize::new(0),
+            jobs: AtomicUsize::new(0),
+            virtual_time,
+        }
+    }
+
+    /// Ends one of the things that `count` counts; a loop whose clock waits for that hears of it.
+    pub(crate) fn count_down(&self, count: &AtomicUsize) {
+        count.fetch_sub(1, Ordering::Release);
+        if self.virtual_time {
+            self.bell.ring();
+        }
+    }
+
+    /// Posts a letter and rings if need be; a closed loop gives it back.
+    pub(crate) fn post(&self, letter: Letter) -> Result<(), Letter> {
+        if self.inbox.post(letter)? == Posted::Ring {
+            self.bell.ring();
+        }
+        Ok(())
+    }
+}
+
+/// An unfinished task in the loop's table.
+#[derive(Clone, Copy)]
+pub(crate) struct Live {
+    pub(crate) task: NonNull<Entry>,
+    /// Where it was created.
+    pub(crate) location: &'static std::panic::Location<'static>,
+}
+
+/// What only the loop's own thread may touch.
+pub(crate) struct Home {
+    pub(crate) ready: ReadyList,
+    pub(crate) memory: FreeList,
+    pub(crate) live: RefCell<Slab<Live>>,
+    pub(crate) timers: Timers,
+    pub(crate) scopes: RefCell<ScopeTree>,
+    pub(crate) reactor: Reactor,
+    pub(crate) time: TimeSource,
+    /// The task whose step runs.
+    pub(crate) current_task: Cell<Option<NonNull<Entry>>>,
+    /// The scope node that is being polled, [`NIL`] at the top of a task.
+    pub(crate) current_node: Cell<u32>,
+    /// Steps and callbacks run so far.
+    pub(crate) steps: Cell<u64>,
+    /// Batches run so far: asyncio's iterations.
+    pub(crate) turns: Cell<u64>,
+    /// Whether the loop is inside its turn; outside, whatever becomes ready has to ring the bell.
+    pub(crate) turning: Cell<bool>,
+    pub(crate) running: Cell<bool>,
+    pub(crate) stopping: Cell<bool>,
+    /// The loop is being taken down: nothing new is accepted.
+    pub(crate) closing: Cell<bool>,
+    pub(crate) handler: RefCell<Option<Rc<ExceptionHandler>>>,
+    /// A buffer that takes turns with the inbox's.
+    pub(crate) letters: Cell<Vec<Letter>>,
+    task_ids: Cell<(u64, u64)>,
+    /// What layers above keep for the life of the loop (the blocking pool), by type.
+    pub(crate) extensions: RefCell<Vec<Rc<dyn Any>>>,
+}
+
+/// Task numbers are taken from the process-wide counter in lots, so that a spawn costs nothing atomic.
+const ID_LOT: u64 = 256;
+
+impl Home {
+    pub(crate) fn new(time: TimeSource) -> Self {
+        Self {
+            ready: ReadyList::new(),
+            memory: FreeList::new(),
+            live: RefCell::new(Slab::new()),
+            timers: Timers::new(),
+            scopes: RefCell::new(ScopeTree::new()),
+            reactor: Reactor::new(),
+            time,
+            current_task: Cell::new(None),
+            current_node: Cell::new(NIL),
+            steps: Cell::new(0),
+            turns: Cell::new(0),
+            turning: Cell::new(false),
+            running: Cell::new(false),
+            stopping: Cell::new(false),
+            closing: Cell::new(false),
+            handler: RefCell::new(None),
+            letters: Cell::new(Vec::new()),
+            task_ids: Cell::new((1, 0)),
+            extensions: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// A task number: unique in the process, increasing within the loop.
+    #[inline]
+    pub(crate) fn next_task_id(&self) -> u64 {
+        static NEXT_LOT: AtomicU64 = AtomicU64::new(1);
+        let (mut next, mut end) = self.task_ids.get();
+        if next > end {
+            next = NEXT_LOT.fetch_add(ID_LOT, Ordering::Relaxed);
+            end = next + ID_LOT - 1;
+        }
+        self.task_ids.set((next + 1, end));
+        next
+    }
+
+    /// Moves the mail into the FIFO.
+    pub(crate) fn collect_mail(&self, shared: &Shared) {
+        let mut letters = self.letters.take();
+        shared.inbox.collect(&mut letters);
+        for letter in letters.drain(..) {
+            // SAFETY: the letters come from this loop's own inbox, and `&Home` exists on its thread only.
+            unsafe { letter.deliver(&self.ready) };
+        }
+        self.letters.set(letters);
+    }
+
+    /// Tells a host that waits on the bell that there is something to do; inside a turn nobody waits.
+    #[inline]
+    pub(crate) fn ring_if_idle(&self, shared: &Shared) {
+        if !self.turning.get() {
+            shared.bell.ring();
+        }
+    }
+
+    /// The extension of type `T`, made on first use.
+    pub(crate) fn extension<T: 'static>(&self, make: impl FnOnce() -> T) -> Rc<T> {
+        if let Some(found) = self.find_extension() {
+            return found;
+        }
+        let made = Rc::new(make());
+        self.extensions.borrow_mut().push(made.clone());
+        made
+    }
+
+    /// The extension of type `T`, if there is one.
+    pub(crate) fn find_extension<T: 'static>(&self) -> Option<Rc<T>> {
+        let all = self.extensions.borrow();
+        all.iter().find_map(|any| any.clone().downcast().ok())
+    }
+}
+
+/// Calls `f` with the loop this thread is in, or returns `None` outside of any.
+#[inline]
+pub(crate) fn with_current<R>(f: impl FnOnce(&Block, &Home) -> R) -> Option<R> {
+    // SAFETY: `Shared` and `Home` are the only types that `HomeRef::new` is called with (the aliases above
+    // are what the crate uses). The reference does not leave this call, during which the guard that made
+    // the loop current stays on the stack.
+    let block = unsafe { home_cell::current::<Shared, Home>() }?;
+    block.home_if_current().map(|home| f(block, home))
+}
+
+/// Takes a counted reference to the loop this thread is in.
+pub(crate) fn current_loop() -> Option<LoopRef> {
+    // SAFETY: as in `with_current`; it counts itself before the reference ends, on the birth thread, since
+    // a loop is entered nowhere else.
+    unsafe { home_cell::current::<Shared, Home>().map(|block| LoopRef::retain(NonNull::from(block))) }
+}

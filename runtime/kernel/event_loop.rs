@@ -1,0 +1,645 @@
+//! The loop: its turn, its life, and the handle to it.
+//!
+//! A turn asks the outside (descriptors, mail, clock) and then runs what is ready, in asyncio's order:
+//! what was ready before, then I/O, then mail, then timers. Asking the kernel costs twenty steps of a
+//! task, so while there is work the outside is asked at batch boundaries only, once per *stretch* of up
+//! to 64 steps; the length adapts so that a stretch lasts about 100 microseconds at most.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::panic::Location;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::builder::Builder;
+use super::clock::real_now;
+use super::context::{Home, LoopRef, RemoteRef, Shared, current_loop, with_current};
+use super::exception::ErrorContext;
+use super::proxy::LoopProxy;
+use super::reactor::Punctual;
+use super::report::guarded;
+use super::run_error::{RunError, Stuck};
+use super::task::callback::{Callback, Handle};
+use super::task::{BorrowedTask, Task, TaskError, TaskRef, close_all, live_tasks, spawn};
+use super::timer_handle::TimerHandle;
+use super::timers::Alarm;
+
+/// Most steps between two looks outside.
+const LONGEST_STRETCH: u32 = 64;
+/// A stretch that took longer is halved, one that took less than a quarter of it doubled.
+const STRETCH_TIME: Duration = Duration::from_micros(100);
+/// How long nothing at all must happen in real time before a loop on the virtual clock counts as stuck:
+/// another thread may hold a waker.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// How a loop turns; set by the [`Builder`].
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    /// Fixed number of steps between two looks outside, or adaptive.
+    pub(super) stretch: Option<u32>,
+    pub(super) timer_slack: bool,
+    /// Report a loop on which nothing can ever happen again instead of waiting for ever.
+    pub(super) detect_stuck: bool,
+}
+
+/// An event loop, for embedding; programs use [`run`](crate::run).
+///
+/// It belongs to the thread that made it. Dropping it drops all its tasks, in order of creation, and all
+/// callbacks and timers, without running them.
+///
+/// # asyncio
+/// `asyncio.new_event_loop()`. Its scheduling methods are on [`LoopHandle`].
+///
+/// # Examples
+/// ```
+/// let mut event_loop = evloop::EventLoop::new()?;
+/// let handle = event_loop.handle();
+/// handle.call_soon({
+///     let handle = handle.clone();
+///     move || handle.stop()
+/// });
+/// event_loop.run_forever()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct EventLoop {
+    loop_ref: LoopRef,
+    settings: Settings,
+    stretch: Cell<u32>,
+    /// When the last look was made, if the stretch since then is worth measuring.
+    stretch_began: Cell<Option<Instant>>,
+}
+
+impl EventLoop {
+    /// A loop on the system's clock, with default settings.
+    ///
+    /// # Errors
+    /// If the system refuses a poller: no descriptors left.
+    pub fn new() -> io::Result<Self> {
+        Self::builder().build()
+    }
+
+    /// A loop with other settings.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    pub(super) fn with(shared: Shared, home: Home, settings: Settings) -> Self {
+        let stretch = Cell::new(settings.stretch.unwrap_or(LONGEST_STRETCH));
+        Self { loop_ref: LoopRef::new(shared, home), settings, stretch, stretch_began: Cell::new(None) }
+    }
+
+    /// A handle to schedule things with.
+    #[must_use]
+    pub fn handle(&self) -> LoopHandle {
+        LoopHandle { loop_ref: self.loop_ref.clone() }
+    }
+
+    /// Runs `main` as a task until it ends, and the loop's other tasks meanwhile; they stay in the loop.
+    ///
+    /// `main` may borrow: it and its output are dropped before this returns. What its last step made
+    /// ready still runs (one batch), what that makes ready waits for the next run. Give it `&mut task` to
+    /// go on with a task that a former run left unfinished.
+    ///
+    /// # Errors
+    /// [`RunError::Stopped`] if [`stop`](LoopHandle::stop) was called first (`main` is dropped),
+    /// [`RunError::Cancelled`] if `main` was cancelled, [`RunError::AlreadyRunning`] inside of a running
+    /// loop, [`RunError::Io`] if the system's wait fails.
+    ///
+    /// # Panics
+    /// If `main` panics: the panic goes on here.
+    ///
+    /// # asyncio
+    /// `loop.run_until_complete(main)`.
+    #[track_caller]
+    pub fn run_until_complete<F: IntoFuture>(&mut self, main: F) -> Result<F::Output, RunError> {
+        let location = Location::caller();
+        let running = Running::start(self)?;
+        let future = main.into_future();
+        let mut task =
+            running.with_home(|home| BorrowedTask::spawn(&self.loop_ref, home, future, location))?;
+        let finished = Rc::new(Cell::new(false));
+        let callback = task.task_ref().add_done_callback({
+            let (finished, handle) = (finished.clone(), self.handle());
+            move |_| {
+                finished.set(true);
+                handle.stop();
+            }
+        });
+        let result = running.turn_until_stopped();
+        task.task_ref().remove_done_callback(callback);
+        result?;
+        match task.take_result() {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(TaskError::Cancelled(error))) => Err(RunError::Cancelled(error)),
+            Some(Err(TaskError::Panicked(panic))) => {
+                drop(task);
+                drop(running);
+                panic.resume()
+            }
+            None => Err(RunError::Stopped),
+        }
+    }
+
+    /// Runs until [`stop`](LoopHandle::stop) is called; if it was called before, for one iteration.
+    ///
+    /// # Errors
+    /// [`RunError::AlreadyRunning`] inside of a running loop, [`RunError::Io`] if the system's wait fails.
+    ///
+    /// # asyncio
+    /// `loop.run_forever()`.
+    pub fn run_forever(&mut self) -> Result<(), RunError> {
+        Running::start(self)?.turn_until_stopped()
+    }
+
+    /// Makes one turn: waits for at most `timeout` (`None`: until something happens) unless something is
+    /// ready, and runs what is. For hosts with a loop of their own: watch [`AsFd`](std::os::fd::AsFd) for
+    /// reading and call this when it is readable or [`next_deadline`](Self::next_deadline) has come.
+    ///
+    /// # Errors
+    /// As [`run_forever`](Self::run_forever).
+    pub fn run_once(&mut self, timeout: Option<Duration>) -> Result<(), RunError> {
+        Running::start(self)?.turn(timeout)
+    }
+
+    /// When the loop needs its next turn: now, if something is ready; `None` if only something from
+    /// outside (a descriptor, another thread) can make it go on.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let shared = self.loop_ref.cell().shared();
+        self.loop_ref
+            .with(|home| {
+                if !home.ready.is_empty() || shared.inbox.has_mail() || home.stopping.get() {
+                    return Some(home.time.now());
+                }
+                home.timers.next_deadline().map(|ns| home.time.instant(ns))
+            })
+            .flatten()
+    }
+
+    /// Ends all that is left as [`run`](crate::run) does at its end: cancels every unfinished task once
+    /// and runs until they have ended, cleanups that await included.
+    ///
+    /// # Errors
+    /// [`RunError::AlreadyRunning`], [`RunError::Io`], or [`RunError::Stopped`] if a cleanup calls `stop()`.
+    pub fn cancel_all_tasks(&mut self) -> Result<(), RunError> {
+        let running = Running::start(self)?;
+        let mut left = running.with_home(live_tasks)?;
+        for task in &left {
+            task.cancel();
+        }
+        loop {
+            while left.last().is_some_and(TaskRef::done) {
+                left.pop();
+            }
+            if left.is_empty() {
+                return Ok(());
+            }
+            running.turn(None)?;
+            if running.with_home(|home| home.stopping.replace(false))? {
+                return Err(RunError::Stopped);
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        if self.loop_ref.is_closed() {
+            return;
+        }
+        let entered = self.loop_ref.enter();
+        if let Some(home) = entered.home() {
+            home.closing.set(true);
+            for letter in self.loop_ref.cell().shared().inbox.close() {
+                guarded("a callback panicked when it was dropped", || letter.discard());
+            }
+            // Drops run foreign code, which may schedule more: until nothing is left.
+            loop {
+                close_all(home);
+                home.ready.discard_all();
+                let alarm = home.timers.take_any();
+                if alarm.is_none() && home.ready.is_empty() && home.live.borrow().is_empty() {
+                    break;
+                }
+                guarded("a waker or a callback panicked when it was dropped", || drop(alarm));
+            }
+            let handler = home.handler.borrow_mut().take();
+            guarded("an exception handler panicked when it was dropped", || drop(handler));
+            let extensions = std::mem::take(&mut *home.extensions.borrow_mut());
+            guarded("a loop's extension panicked when it was dropped", || drop(extensions));
+        }
+        self.loop_ref.close();
+    }
+}
+
+impl Drop for EventLoop {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for EventLoop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLoop").field("id", &self.loop_ref.cell().shared().id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(unix)]
+impl std::os::fd::AsFd for EventLoop {
+    /// Readable when the loop needs a turn for something other than a deadline.
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.loop_ref.cell().shared().bell.as_fd()
+    }
+}
+
+/// A loop that runs on this thread; stops being the current one when dropped.
+struct Running<'a> {
+    event_loop: &'a EventLoop,
+    entered: super::home_cell::Entered<Shared, Home>,
+    _punctual: Punctual,
+}
+
+impl<'a> Running<'a> {
+    fn start(event_loop: &'a EventLoop) -> Result<Self, RunError> {
+        if with_current(|_, _| ()).is_some() {
+            return Err(RunError::AlreadyRunning);
+        }
+        let entered = event_loop.loop_ref.enter();
+        let running = Self { event_loop, entered, _punctual: Punctual::new(event_loop.settings.timer_slack) };
+        running.with_home(|home| {
+            home.running.set(true);
+            home.turning.set(true);
+        })?;
+        running.shared().inbox.wake_up();
+        Ok(running)
+    }
+
+    fn shared(&self) -> &Shared {
+        self.event_loop.loop_ref.cell().shared()
+    }
+
+    fn with_home<R>(&self, f: impl FnOnce(&Home) -> R) -> Result<R, RunError> {
+        self.entered.home().map(f).ok_or(RunError::Closed)
+    }
+
+    fn turn_until_stopped(&self) -> Result<(), RunError> {
+        loop {
+            self.turn(None)?;
+            if self.with_home(|home| home.stopping.replace(false))? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One turn; `limit` bounds the wait (`None`: as long as it takes).
+    fn turn(&self, limit: Option<Duration>) -> Result<(), RunError> {
+        let home = self.entered.home().ok_or(RunError::Closed)?;
+        let shared = self.shared();
+        self.look(home, shared, limit)?;
+        let mut steps = 0;
+        loop {
+            if shared.inbox.has_mail() && steps > 0 {
+                home.collect_mail(shared);
+            }
+            home.turns.set(home.turns.get() + 1);
+            steps += home.ready.run_batch();
+            if home.ready.is_empty() || home.stopping.get() || steps >= self.event_loop.stretch.get() {
+                break;
+            }
+        }
+        if home.ready.is_empty() {
+            self.event_loop.stretch_began.set(None);
+        }
+        Ok(())
+    }
+
+    /// Asks the outside: waits if there is nothing to do, then collects mail and fires timers.
+    fn look(&self, home: &Home, shared: &Shared, limit: Option<Duration>) -> Result<(), RunError> {
+        if home.time.is_virtual() {
+            self.wait_virtual(home, shared, limit)?;
+        } else {
+            self.wait(home, shared, limit)?;
+        }
+        if shared.inbox.has_mail() {
+            home.collect_mail(shared);
+        }
+        if !home.timers.is_empty() {
+            home.timers.fire(home.time.now_ns(), &home.ready);
+        }
+        Ok(())
+    }
+
+    fn wait(&self, home: &Home, shared: &Shared, limit: Option<Duration>) -> Result<(), RunError> {
+        if !home.ready.is_empty() || home.stopping.get() {
+            self.adapt_stretch();
+            return Ok(home.reactor.wait(&shared.bell, Some(Duration::ZERO))?);
+        }
+        let timeout = home
+            .timers
+            .next_deadline()
+            .map(|deadline| Duration::from_nanos(deadline.saturating_sub(home.time.now_ns())));
+        self.sleep(home, shared, shortest(timeout, limit))
+    }
+
+    /// Blocks, unless mail has come.
+    fn sleep(&self, home: &Home, shared: &Shared, timeout: Option<Duration>) -> Result<(), RunError> {
+        let may_sleep = shared.inbox.fall_asleep();
+        let timeout = if may_sleep { timeout } else { Some(Duration::ZERO) };
+        let result = home.reactor.wait(&shared.bell, timeout);
+        shared.inbox.wake_up();
+        Ok(result?)
+    }
+
+    /// Virtual time jumps only when nothing else can happen; real things move it at real pace.
+    fn wait_virtual(&self, home: &Home, shared: &Shared, limit: Option<Duration>) -> Result<(), RunError> {
+        use std::sync::atomic::Ordering;
+        if !home.ready.is_empty() || home.stopping.get() {
+            return Ok(home.reactor.wait(&shared.bell, Some(Duration::ZERO))?);
+        }
+        let next = home.timers.next_deadline();
+        if shared.jobs.load(Ordering::Acquire) > 0 {
+            // A pool job takes no virtual time: it stands still until the job rings.
+            return self.sleep(home, shared, limit);
+        }
+        let now = home.time.now_ns();
+        if shared.proxies.load(Ordering::Acquire) > 0 {
+            let timeout = next.map(|deadline| Duration::from_nanos(deadline.saturating_sub(now)));
+            let began = real_now();
+            self.sleep(home, shared, shortest(timeout, limit))?;
+            home.time.advance_to(now.saturating_add(super::clock::nanos(began.elapsed())));
+            return Ok(());
+        }
+        // Whoever may have something to say has had the chance.
+        self.sleep(home, shared, Some(Duration::ZERO))?;
+        if shared.inbox.has_mail() {
+            return Ok(());
+        }
+        match next {
+            Some(deadline)
+                if limit.is_none_or(|l| now.saturating_add(super::clock::nanos(l)) >= deadline) =>
+            {
+                home.time.advance_to(deadline);
+                Ok(())
+            }
+            _ if limit.is_some() => {
+                home.time.advance_to(now.saturating_add(super::clock::nanos(limit.unwrap_or_default())));
+                Ok(())
+            }
+            _ if !self.event_loop.settings.detect_stuck => self.sleep(home, shared, None),
+            _ => {
+                self.sleep(home, shared, Some(SILENCE))?;
+                if shared.inbox.has_mail() || shared.jobs.load(Ordering::Acquire) > 0 {
+                    return Ok(());
+                }
+                Err(RunError::Stuck(Stuck::new(&live_tasks(home))))
+            }
+        }
+    }
+
+    /// Measures the stretch that ends here and sets the length of the next.
+    fn adapt_stretch(&self) {
+        if self.event_loop.settings.stretch.is_some() {
+            return;
+        }
+        let now = real_now();
+        if let Some(began) = self.event_loop.stretch_began.replace(Some(now)) {
+            let (took, steps) = (now - began, self.event_loop.stretch.get());
+            if took > STRETCH_TIME {
+                self.event_loop.stretch.set((steps / 2).max(1));
+            } else if took < STRETCH_TIME / 4 {
+                self.event_loop.stretch.set((steps * 2).min(LONGEST_STRETCH));
+            }
+        }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if let Some(home) = self.entered.home() {
+            home.running.set(false);
+            home.turning.set(false);
+            // From here on the host watches the bell: whoever comes must ring, and what has come already
+            // rings now.
+            if !self.shared().inbox.fall_asleep() || !home.ready.is_empty() {
+                self.shared().bell.ring();
+            }
+        }
+    }
+}
+
+fn shortest(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// The loop, for its own thread: schedule callbacks and tasks, read its time, stop it.
+///
+/// Cheap to clone. It does not keep the loop going; once the [`EventLoop`] is dropped, new tasks are
+/// born cancelled and new callbacks are dropped.
+///
+/// # asyncio
+/// What `asyncio.get_running_loop()` returns.
+#[derive(Clone)]
+pub struct LoopHandle {
+    loop_ref: LoopRef,
+}
+
+impl LoopHandle {
+    /// The loop this code runs in.
+    pub(crate) fn current() -> Option<Self> {
+        current_loop().map(|loop_ref| Self { loop_ref })
+    }
+
+    /// Starts a task: its first step is at the end of the FIFO.
+    ///
+    /// # Panics
+    /// If the loop was dropped.
+    ///
+    /// # asyncio
+    /// `loop.create_task(coro)`.
+    #[track_caller]
+    pub fn create_task<F: Future + 'static>(&self, future: F) -> Task<F::Output> {
+        self.spawn_at(future, Location::caller())
+    }
+
+    #[track_caller]
+    fn spawn_at<F: Future + 'static>(
+        &self,
+        future: F,
+        location: &'static Location<'static>,
+    ) -> Task<F::Output> {
+        let shared = self.loop_ref.cell().shared();
+        self.loop_ref
+            .with(|home| {
+                self.mail_first(home, shared);
+                spawn(&self.loop_ref, home, future, location)
+            })
+            .expect("the event loop is closed; keep the EventLoop alive as long as its handles are used")
+    }
+
+    /// Calls `f` in the next iteration, in order of the calls.
+    ///
+    /// # asyncio
+    /// `loop.call_soon(f)`.
+    pub fn call_soon(&self, f: impl FnOnce() + 'static) -> Handle {
+        let shared = self.loop_ref.cell().shared();
+        let callback = Callback::new(f);
+        let handle = callback.handle();
+        self.loop_ref.with(|home| {
+            if !home.closing.get() {
+                self.mail_first(home, shared);
+                callback.schedule(home);
+                home.ring_if_idle(shared);
+            }
+        });
+        handle
+    }
+
+    /// Calls `f` after `delay`.
+    ///
+    /// # asyncio
+    /// `loop.call_later(delay, f)`.
+    pub fn call_later(&self, delay: Duration, f: impl FnOnce() + 'static) -> TimerHandle {
+        let now = self.time();
+        self.call_at(now.checked_add(delay).unwrap_or_else(|| far_from(now)), f)
+    }
+
+    /// Calls `f` at a time of the loop's clock, exactly once, never earlier. Ties are first come, first
+    /// served.
+    ///
+    /// # asyncio
+    /// `loop.call_at(when, f)`, where ties have no order.
+    pub fn call_at(&self, when: Instant, f: impl FnOnce() + 'static) -> TimerHandle {
+        let callback = Callback::new(f);
+        let handle = callback.handle();
+        let key = self.loop_ref.with(|home| {
+            (!home.closing.get()).then(|| {
+                let key = home.timers.insert(home.time.ns(when), Alarm::Call(callback.into_claim()));
+                home.ring_if_idle(self.loop_ref.cell().shared());
+                key
+            })
+        });
+        TimerHandle::new(handle, when, key.flatten(), self.loop_ref.clone())
+    }
+
+    /// The loop's time.
+    ///
+    /// # asyncio
+    /// `loop.time()`.
+    #[must_use]
+    pub fn time(&self) -> Instant {
+        self.loop_ref.with(|home| home.time.now()).unwrap_or_else(real_now)
+    }
+
+    /// Ends the present [`run_forever`](EventLoop::run_forever) or
+    /// [`run_until_complete`](EventLoop::run_until_complete) after this iteration, or the next one after
+    /// its first.
+    ///
+    /// # asyncio
+    /// `loop.stop()`.
+    pub fn stop(&self) {
+        self.loop_ref.with(|home| {
+            home.stopping.set(true);
+            home.ring_if_idle(self.loop_ref.cell().shared());
+        });
+    }
+
+    /// Whether the loop is inside one of its `run` methods.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.loop_ref.with(|home| home.running.get()).unwrap_or(false)
+    }
+
+    /// Whether the [`EventLoop`] was dropped.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.loop_ref.is_closed()
+    }
+
+    /// How many iterations the loop has made: batches of ready tasks and callbacks. The first step of
+    /// the first task is in iteration 1.
+    #[must_use]
+    pub fn iterations(&self) -> u64 {
+        self.loop_ref.with(|home| home.turns.get()).unwrap_or(0)
+    }
+
+    /// The unfinished tasks, in order of creation.
+    ///
+    /// # asyncio
+    /// `asyncio.all_tasks(loop)`.
+    #[must_use]
+    pub fn all_tasks(&self) -> Vec<TaskRef> {
+        self.loop_ref.with(live_tasks).unwrap_or_default()
+    }
+
+    /// What other threads talk to this loop with.
+    #[must_use]
+    pub fn proxy(&self) -> LoopProxy {
+        LoopProxy::new(RemoteRef::new(&self.loop_ref))
+    }
+
+    /// Sets who is told about panics that nobody else sees: in callbacks, in destructors, in tasks that
+    /// nobody awaits. Without a handler they go to standard error. A handler that panics itself is told to
+    /// standard error, together with what it was called for.
+    ///
+    /// # asyncio
+    /// `loop.set_exception_handler(handler)`.
+    pub fn set_exception_handler(&self, handler: impl Fn(&ErrorContext<'_>) + 'static) {
+        let former = self.loop_ref.with(|home| home.handler.borrow_mut().replace(Rc::new(handler)));
+        drop(former);
+    }
+
+    /// Back to standard error.
+    ///
+    /// # asyncio
+    /// `loop.set_exception_handler(None)`.
+    pub fn reset_exception_handler(&self) {
+        let former = self.loop_ref.with(|home| home.handler.borrow_mut().take());
+        drop(former);
+    }
+
+    /// Mail comes first: what another thread scheduled before this moment stands before what is
+    /// scheduled now, as in asyncio, where both go to the same FIFO at once.
+    fn mail_first(&self, home: &Home, shared: &Shared) {
+        if shared.inbox.has_mail() {
+            home.collect_mail(shared);
+        }
+    }
+
+    pub(crate) fn loop_ref(&self) -> &LoopRef {
+        &self.loop_ref
+    }
+
+    /// Living scope nodes, roots included: for leak checks.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn scope_nodes(&self) -> usize {
+        self.loop_ref.with(|home| home.scopes.borrow().len()).unwrap_or(0)
+    }
+}
+
+impl fmt::Debug for LoopHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoopHandle")
+            .field("id", &self.loop_ref.cell().shared().id)
+            .field("running", &self.is_running())
+            .field("closed", &self.is_closed())
+            .finish()
+    }
+}
+
+/// Starts a task in the loop this code runs in; outside of one, gives the future back.
+pub(crate) fn spawn_here<F: Future + 'static>(
+    future: F,
+    location: &'static Location<'static>,
+) -> Result<Task<F::Output>, F> {
+    let Some(handle) = LoopHandle::current() else { return Err(future) };
+    Ok(handle.spawn_at(future, location))
+}
+
+/// A time so far away that nobody sees it come, where `now + delay` is beyond what `Instant` can hold.
+pub(crate) fn far_from(now: Instant) -> Instant {
+    now + Duration::from_secs(30 * 365 * 24 * 60 * 60)
+}

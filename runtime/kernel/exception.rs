@@ -1,0 +1,110 @@
+//! Errors that nobody waits for: they are told to the loop's exception handler, never dropped.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
+
+/// What a loop calls with an error that has no other taker.
+pub(crate) type ExceptionHandler = dyn Fn(&ErrorContext<'_>);
+
+/// What an exception handler is told: what happened, where, and the panic's payload.
+///
+/// # asyncio
+/// The context dictionary of `loop.call_exception_handler`.
+///
+/// # Examples
+/// ```
+/// use std::{cell::RefCell, rc::Rc};
+///
+/// evloop::run(async {
+///     let seen = Rc::new(RefCell::new(Vec::new()));
+///     let event_loop = evloop::get_running_loop().unwrap();
+///     event_loop.set_exception_handler({
+///         let seen = seen.clone();
+///         move |context| seen.borrow_mut().push(context.panic_message().to_owned())
+///     });
+///     evloop::call_soon(|| panic!("lost"));
+///     evloop::yield_now().await;
+///     assert_eq!(*seen.borrow(), ["lost"]);
+/// });
+/// ```
+pub struct ErrorContext<'a> {
+    message: &'a str,
+    payload: &'a (dyn Any + Send),
+    task: Option<&'a str>,
+}
+
+impl<'a> ErrorContext<'a> {
+    pub(crate) fn new(message: &'a str, payload: &'a (dyn Any + Send), task: Option<&'a str>) -> Self {
+        Self { message, payload, task }
+    }
+
+    /// What happened, in words.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        self.message
+    }
+
+    /// What was panicked with.
+    #[must_use]
+    pub fn payload(&self) -> &(dyn Any + Send) {
+        self.payload
+    }
+
+    /// The text of the panic, or a note that it carried something else.
+    #[must_use]
+    pub fn panic_message(&self) -> &str {
+        panic_text(self.payload)
+    }
+
+    /// The name of the task it happened in, if it was one.
+    #[must_use]
+    pub fn task_name(&self) -> Option<&str> {
+        self.task
+    }
+}
+
+impl fmt::Debug for ErrorContext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ErrorContext")
+            .field("message", &self.message)
+            .field("panic", &self.panic_message())
+            .field("task", &self.task)
+            .finish()
+    }
+}
+
+impl fmt::Display for ErrorContext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.message)?;
+        if let Some(task) = self.task {
+            write!(f, " (task {task})")?;
+        }
+        write!(f, ": {}", self.panic_message())
+    }
+}
+
+/// The text of a panic's payload.
+pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> &str {
+    if let Some(text) = payload.downcast_ref::<&'static str>() {
+        text
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text
+    } else {
+        "a panic whose payload is not a text"
+    }
+}
+
+/// Writes to standard error, whatever becomes of that.
+pub(crate) fn default_handler(context: &ErrorContext<'_>) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr().lock(), "evloop: {context}");
+}
+
+/// Drops a payload whose own destructor may panic.
+pub(crate) fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(next) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        // A payload that panics when dropped, with a payload: it is not given a third chance.
+        std::mem::forget(next);
+    }
+}

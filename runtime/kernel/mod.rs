@@ -1,0 +1,57 @@
+//! The kernel: everything that touches raw pointers, other threads or the system's wait.
+//!
+//! This is its door: the few items that the other folders build on. Layers, each importing only those
+//! above it in this list:
+//!
+//! 0. `atomic`, `clock`, `exception`, `home_cell`, `wait_list`, `scheduler`, `timers`, `reactor`, `scope`
+//! 1. `context` (a loop's state), `report`
+//! 2. `task` (tasks and callbacks: what stands in the FIFO)
+//! 3. `node` (one scope as its owner sees it), `join` (awaiting a task)
+//! 4. `event_loop` (the turn) with `builder`, `run_error`, `timer_handle`, `proxy`, `remote_task`
+
+mod atomic;
+mod builder;
+mod clock;
+#[expect(unsafe_code, reason = "follows the thread-local pointer to the loop this thread is in")]
+mod context;
+mod event_loop;
+mod exception;
+#[expect(unsafe_code, reason = "one block with a face per thread, reached by pointers")]
+mod home_cell;
+mod join;
+mod node;
+mod proxy;
+#[expect(unsafe_code, reason = "the direct wait and the registration of its bell")]
+mod reactor;
+mod remote_task;
+mod report;
+mod run_error;
+#[expect(unsafe_code, reason = "the intrusive FIFO and the memory of its entries")]
+mod scheduler;
+mod scope;
+#[expect(unsafe_code, reason = "tasks: raw memory, wakers, vtables")]
+mod task;
+mod timer_handle;
+mod timers;
+mod wait_list;
+
+pub use builder::Builder;
+pub use clock::Clock;
+pub use event_loop::{EventLoop, LoopHandle};
+pub use exception::ErrorContext;
+pub use join::{Join, JoinMut, JoinRef};
+pub use proxy::{LoopClosed, LoopProxy};
+pub use remote_task::RemoteTask;
+pub use run_error::{RunError, Stuck};
+pub use task::callback::Handle;
+pub use task::{CallbackId, CancelledError, Panic, Task, TaskError, TaskRef};
+pub use timer_handle::TimerHandle;
+
+pub(crate) use clock::real_now;
+pub(crate) use context::with_current;
+pub(crate) use event_loop::{far_from, spawn_here};
+pub(crate) use node::{Polled, Scope, Token, raise_here};
+pub(crate) use proxy::JobTicket;
+pub(crate) use task::current_task;
+pub(crate) use timers::{Alarm, Look, TimerKey};
+pub(crate) use wait_list::{Place, Standing, WaitKey, WaitList};

@@ -1,0 +1,192 @@
+//! A task as seen from another thread.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::panic::{self, AssertUnwindSafe, Location};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use super::context::{current_loop, with_current};
+use super::proxy::LoopProxy;
+use super::task::{CancelledError, Panic, TaskError, TaskRef, spawn};
+
+/// A task that was started from another thread: a future that is `Send`, or a blocking
+/// [`join`](Self::join). Dropping it detaches the task.
+///
+/// # asyncio
+/// The `concurrent.futures.Future` that `asyncio.run_coroutine_threadsafe` returns.
+#[must_use = "a dropped task runs on, detached"]
+pub struct RemoteTask<T> {
+    cell: Arc<Cell<T>>,
+    proxy: LoopProxy,
+}
+
+struct Cell<T> {
+    id: u64,
+    state: Mutex<State<T>>,
+    ended: Condvar,
+}
+
+enum State<T> {
+    /// Whom to wake.
+    Running(Option<Waker>),
+    Ended(Result<T, TaskError>),
+    Taken,
+}
+
+impl<T> Cell<T> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        // No foreign code runs under this lock, so it is whole whatever happened.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self, output: Result<T, TaskError>) {
+        let mut state = self.lock();
+        let State::Running(waker) = &mut *state else { return };
+        let waker = waker.take();
+        *state = State::Ended(output);
+        drop(state);
+        self.ended.notify_all();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// Ends the cell however the task's side goes: with its output, or, dropped with the loop, cancelled.
+struct Completion<T>(Arc<Cell<T>>);
+
+impl<T> Drop for Completion<T> {
+    fn drop(&mut self) {
+        let closed = CancelledError::new(Some("the event loop is closed".into()));
+        self.0.end(Err(TaskError::Cancelled(closed)));
+    }
+}
+
+/// The loop's own table of tasks that other threads may cancel.
+#[derive(Default)]
+struct Remotes(RefCell<HashMap<u64, TaskRef>>);
+
+#[track_caller]
+pub(super) fn start<F, Fut>(proxy: LoopProxy, make: F) -> RemoteTask<Fut::Output>
+where
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future + 'static,
+    Fut::Output: Send + 'static,
+{
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let location = Location::caller();
+    let id = NEXT.fetch_add(1, Ordering::Relaxed);
+    let cell = Arc::new(Cell { id, state: Mutex::new(State::Running(None)), ended: Condvar::new() });
+    let completion = Completion(cell.clone());
+    // A closed loop drops the closure, and the completion says so.
+    let _ = proxy.call_soon(move || begin(make, completion, location));
+    RemoteTask { cell, proxy }
+}
+
+/// At home: makes the future and starts its task.
+fn begin<F, Fut>(make: F, completion: Completion<Fut::Output>, location: &'static Location<'static>)
+where
+    F: FnOnce() -> Fut,
+    Fut: Future + 'static,
+    Fut::Output: 'static,
+{
+    let future = match panic::catch_unwind(AssertUnwindSafe(make)) {
+        Ok(future) => future,
+        Err(payload) => {
+            // Both sides hear of it: the other thread, and the loop's exception handler.
+            let message = super::exception::panic_text(&*payload).to_owned();
+            completion.0.end(Err(TaskError::Panicked(Panic::new(payload))));
+            panic::resume_unwind(Box::new(message));
+        }
+    };
+    let Some(loop_ref) = current_loop() else { return };
+    let started =
+        with_current(|_, home| (spawn(&loop_ref, home, future, location), home.extension(Remotes::default)));
+    let Some((mut task, remotes)) = started else { return };
+    let id = completion.0.id;
+    let task_ref = task.task_ref();
+    remotes.0.borrow_mut().insert(id, task_ref.clone());
+    // The task owns its own handle until it ends; a loop that ends first drops the callback, and with it
+    // this circle.
+    task_ref.add_done_callback(move |_| {
+        let former = remotes.0.borrow_mut().remove(&id);
+        drop(former);
+        if let Some(output) = task.take_result() {
+            completion.0.end(output);
+        }
+    });
+}
+
+impl<T> RemoteTask<T> {
+    /// Waits for the output, blocking this thread.
+    ///
+    /// # Errors
+    /// How the task ended, if not with a value: cancelled (also by the end of its loop), or panicked.
+    ///
+    /// # Panics
+    /// On the thread of the task's own running loop, which could never go on. Await it there.
+    pub fn join(self) -> Result<T, TaskError> {
+        assert!(
+            !self.proxy.is_current(),
+            "join() would block the loop that the task needs; await the RemoteTask instead"
+        );
+        let mut state = self.cell.lock();
+        loop {
+            match std::mem::replace(&mut *state, State::Taken) {
+                State::Ended(output) => return output,
+                running @ State::Running(_) => *state = running,
+                State::Taken => return Err(TaskError::Cancelled(CancelledError::default())),
+            }
+            state = self.cell.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Asks the task to end, as [`TaskRef::cancel`].
+    pub fn cancel(&self) {
+        let id = self.cell.id;
+        // A loop that is gone has ended the task already.
+        let _ = self.proxy.call_soon(move || {
+            let remotes = with_current(|_, home| home.find_extension::<Remotes>()).flatten();
+            let task = remotes.and_then(|r| r.0.borrow().get(&id).cloned());
+            if let Some(task) = task {
+                task.cancel();
+            }
+        });
+    }
+
+    /// Whether the output is there, or was taken.
+    #[must_use]
+    pub fn done(&self) -> bool {
+        !matches!(*self.cell.lock(), State::Running(_))
+    }
+}
+
+impl<T> Future for RemoteTask<T> {
+    type Output = Result<T, TaskError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // Cloned before and dropped after: wakers are foreign code, and the lock is not for it.
+        let waker = cx.waker().clone();
+        let mut state = self.cell.lock();
+        match std::mem::replace(&mut *state, State::Taken) {
+            State::Ended(output) => Poll::Ready(output),
+            State::Running(former) => {
+                *state = State::Running(Some(waker));
+                drop(state);
+                drop(former);
+                Poll::Pending
+            }
+            State::Taken => panic!("a RemoteTask was polled after it was ready"),
+        }
+    }
+}
+
+impl<T> fmt::Debug for RemoteTask<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteTask").field("done", &self.done()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,88 @@
+//! Why a loop's run ended without a value.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use super::task::{CancelledError, TaskRef};
+
+/// Why a run of a loop gave no value.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RunError {
+    /// A loop runs on this thread already: await instead of running another one inside.
+    AlreadyRunning,
+    /// The main task was cancelled.
+    Cancelled(CancelledError),
+    /// `stop()` was called before the main task ended.
+    Stopped,
+    /// The loop was dropped from inside.
+    Closed,
+    /// Nothing can happen any more; see [`Builder::detect_stuck`](crate::Builder::detect_stuck).
+    Stuck(Stuck),
+    /// The system refused to make or to wait on a poller.
+    Io(io::Error),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AlreadyRunning => f.write_str(
+                "a loop runs on this thread already; await the future there, or run it on another thread",
+            ),
+            Self::Cancelled(error) => write!(f, "the main task was {error}"),
+            Self::Stopped => f.write_str("the loop was stopped before the main task ended"),
+            Self::Closed => f.write_str("the loop was dropped while it was used"),
+            Self::Stuck(stuck) => stuck.fmt(f),
+            Self::Io(error) => write!(f, "the system's poller failed: {error}"),
+        }
+    }
+}
+
+impl Error for RunError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Cancelled(error) => Some(error),
+            Self::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<io::Error> for RunError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// The tasks of a loop on which nothing can happen any more.
+#[derive(Debug)]
+pub struct Stuck {
+    tasks: Vec<String>,
+}
+
+impl Stuck {
+    pub(super) fn new(tasks: &[TaskRef]) -> Self {
+        let line = |task: &TaskRef| match task.location() {
+            Some(location) => format!("{} created at {location}", task.name()),
+            None => task.name().to_string(),
+        };
+        Self { tasks: tasks.iter().map(line).collect() }
+    }
+
+    /// The stuck tasks: name and place of creation.
+    #[must_use]
+    pub fn tasks(&self) -> &[String] {
+        &self.tasks
+    }
+}
+
+impl fmt::Display for Stuck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "all tasks are stuck: nothing is ready, no timer is set and nobody else can wake them")?;
+        for task in &self.tasks {
+            write!(f, "\n  {task}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,188 @@
+//! What is ready, and in which order it runs.
+//!
+//! One intrusive FIFO holds everything: task steps and `call_soon` callbacks are [`Entry`] nodes of the
+//! same list and differ by their vtable only. So asyncio's order holds by construction: whatever is
+//! scheduled first runs first, of whichever kind it is.
+//!
+//! A *batch* is what was ready when it began: the list is taken whole, and what becomes ready meanwhile
+//! starts a new one. The scheduler knows neither tasks nor timers nor I/O; it sees entries.
+
+pub(crate) mod inbox;
+pub(crate) mod memory;
+
+use std::cell::Cell;
+use std::mem;
+use std::ptr::NonNull;
+
+/// The head of everything that can stand in the FIFO. Tasks and callbacks begin with it.
+#[repr(C)]
+pub(crate) struct Entry {
+    next: Cell<Option<NonNull<Entry>>>,
+    /// A pointer, not a reference: a kind may keep more behind the `EntryVtable` than the scheduler sees,
+    /// and reach it from here.
+    vtable: *const EntryVtable,
+}
+
+/// What the scheduler may do with an entry. All functions take the entry's first address and may free
+/// it; all but `discard_abroad` are called at home only.
+pub(crate) struct EntryVtable {
+    /// Its turn has come. Owns the list's claim on the entry.
+    pub(crate) run: unsafe fn(NonNull<Entry>),
+    /// The loop ends: drop what it holds without running it. Owns the list's claim on the entry.
+    pub(crate) discard: unsafe fn(NonNull<Entry>),
+    /// It arrived by the inbox: put it into the FIFO if it still belongs there. Owns the letter's claim.
+    pub(crate) deliver: unsafe fn(NonNull<Entry>, &ReadyList),
+    /// The loop was gone already when the letter was posted; any thread. Owns the letter's claim.
+    pub(crate) discard_abroad: unsafe fn(NonNull<Entry>),
+}
+
+impl Entry {
+    /// # Safety
+    /// `vtable` points to an `EntryVtable` that lives for ever, and its functions fit what this becomes
+    /// the head of.
+    pub(crate) const unsafe fn new(vtable: *const EntryVtable) -> Self {
+        Self { next: Cell::new(None), vtable }
+    }
+
+    /// What `new` was given, with all that may stand behind it.
+    #[inline]
+    pub(crate) fn vtable_ptr(&self) -> *const EntryVtable {
+        self.vtable
+    }
+
+    #[inline]
+    fn vtable(&self) -> &'static EntryVtable {
+        // SAFETY: the duty of `new`.
+        unsafe { &*self.vtable }
+    }
+}
+
+/// The FIFO, and the rest of the batch that is running.
+pub(crate) struct ReadyList {
+    head: Cell<Option<NonNull<Entry>>>,
+    tail: Cell<Option<NonNull<Entry>>>,
+    /// What the running batch has not reached yet. Kept here, not on the stack, so that the end of the
+    /// loop finds it.
+    batch: Cell<Option<NonNull<Entry>>>,
+}
+
+impl ReadyList {
+    pub(crate) const fn new() -> Self {
+        Self { head: Cell::new(None), tail: Cell::new(None), batch: Cell::new(None) }
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head.get().is_none()
+    }
+
+    /// Appends an entry.
+    ///
+    /// # Safety
+    /// 1. The entry is alive, at home, and in no list.
+    /// 2. It stays alive until it is run or discarded: the caller gives the list a claim on it.
+    #[inline]
+    pub(crate) unsafe fn push(&self, entry: NonNull<Entry>) {
+        // SAFETY: alive by duty 1; `next` is touched at home only.
+        unsafe { entry.as_ref() }.next.set(None);
+        match self.tail.replace(Some(entry)) {
+            // SAFETY: entries in the list are alive by duty 2 of their own push.
+            Some(last) => unsafe { last.as_ref() }.next.set(Some(entry)),
+            None => self.head.set(Some(entry)),
+        }
+    }
+
+    /// Runs exactly the entries that are ready now; returns how many.
+    pub(crate) fn run_batch(&self) -> u32 {
+        debug_assert!(self.batch.get().is_none(), "a batch runs inside a batch");
+        self.batch.set(self.head.take());
+        self.tail.set(None);
+        let mut count = 0;
+        while let Some(entry) = self.pop_batch() {
+            count += 1;
+            // SAFETY: the entry was in the list, hence alive; its claim goes to `run`.
+            unsafe { (entry.as_ref().vtable().run)(entry) };
+        }
+        count
+    }
+
+    /// Drops all that is ready without running it. What the drops push is dropped too.
+    pub(crate) fn discard_all(&self) {
+        loop {
+            while let Some(entry) = self.pop_batch() {
+                // SAFETY: as in `run_batch`.
+                unsafe { (entry.as_ref().vtable().discard)(entry) };
+            }
+            self.batch.set(self.head.take());
+            self.tail.set(None);
+            if self.batch.get().is_none() {
+                return;
+            }
+        }
+    }
+
+    #[inline]
+    fn pop_batch(&self) -> Option<NonNull<Entry>> {
+        let entry = self.batch.get()?;
+        // SAFETY: entries in the list are alive.
+        self.batch.set(unsafe { entry.as_ref() }.next.get());
+        Some(entry)
+    }
+}
+
+/// A claim on an entry that is in no list: it is either scheduled or, when dropped, discarded. At home.
+pub(crate) struct Claim(NonNull<Entry>);
+
+impl Claim {
+    /// # Safety
+    /// This is home, the entry is alive and in no list, and the caller gives one claim on it away.
+    pub(crate) unsafe fn new(entry: NonNull<Entry>) -> Self {
+        Self(entry)
+    }
+
+    /// Appends the entry to `ready`.
+    pub(crate) fn schedule(self, ready: &ReadyList) {
+        let entry = self.0;
+        mem::forget(self);
+        // SAFETY: the claim that `new` was given is passed on.
+        unsafe { ready.push(entry) };
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // SAFETY: the claim that `new` was given is used up here.
+        unsafe { (self.0.as_ref().vtable().discard)(self.0) };
+    }
+}
+
+/// An entry on its way through the inbox.
+pub(crate) struct Letter(NonNull<Entry>);
+
+// SAFETY: a letter is only carried: its entry is looked into at home (`deliver`), or by
+// `discard_abroad`, which touches nothing but what its kind made for all threads. `new` demands it.
+unsafe impl Send for Letter {}
+
+impl Letter {
+    /// # Safety
+    /// The entry stays alive until the letter is delivered or discarded (a claim of its own), and its
+    /// `discard_abroad` may run on any thread.
+    pub(crate) unsafe fn new(entry: NonNull<Entry>) -> Self {
+        Self(entry)
+    }
+
+    /// Puts the entry into its loop's FIFO.
+    ///
+    /// # Safety
+    /// This is home: the letter was collected from the loop's own inbox, on its thread.
+    pub(crate) unsafe fn deliver(self, ready: &ReadyList) {
+        // SAFETY: alive by the duty of `new`; at home by the caller's.
+        unsafe { (self.0.as_ref().vtable().deliver)(self.0, ready) }
+    }
+
+    /// Gives the claim up, on any thread.
+    pub(crate) fn discard(self) {
+        // SAFETY: alive by the duty of `new`, which allows this on any thread.
+        unsafe { (self.0.as_ref().vtable().discard_abroad)(self.0) }
+    }
+}

@@ -1,0 +1,63 @@
+//! What travels through the tree: a cancellation on its way to whoever takes it.
+
+use super::tree::NodeKey;
+
+/// One request to end, on its way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Delivery {
+    /// Who asked: the task's root for `cancel()`, else the deadline or group that made it. It decides
+    /// what the delivery becomes when it gets there.
+    pub(crate) origin: NodeKey,
+    /// The offer it was taken from.
+    pub(crate) id: u64,
+    /// The step in which it was taken.
+    pub(crate) step: u64,
+}
+
+/// A delivery that came from inside and waits for the cleanups below.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Raised {
+    pub(crate) delivery: Delivery,
+    /// Whether code pends for ever until this arrives. If so it must arrive, whatever other branches
+    /// do with the re-offers; if not, whoever accepts a re-offer decides about it.
+    pub(crate) persists: bool,
+}
+
+/// An offer is made while polling, never a choice made beforehand: the first node that is polled, lives,
+/// has no live node below and was born before the offer takes it.
+#[derive(Debug)]
+pub(crate) struct Offer {
+    pub(crate) origin: NodeKey,
+    pub(crate) id: u64,
+    /// Only nodes born before this serial may take it.
+    pub(crate) born: u64,
+    pub(crate) step: u64,
+    /// A re-offer of something raised: running cleanups are not asked.
+    pub(crate) again: bool,
+    pub(crate) extensions: u8,
+    /// A node was born while it was open.
+    pub(crate) saw_new: bool,
+    /// Somebody took it.
+    pub(crate) took: bool,
+    /// The task was woken while it was open (beside the flag on the task itself).
+    pub(crate) woken: bool,
+}
+
+/// Steps beyond the first for which an offer stays open.
+pub(crate) const EXTENSIONS: u8 = 2;
+
+impl Offer {
+    pub(crate) fn new(origin: NodeKey, id: u64, born: u64, step: u64, again: bool) -> Self {
+        Self {
+            origin,
+            id,
+            born,
+            step,
+            again,
+            extensions: if again { EXTENSIONS } else { 0 },
+            saw_new: false,
+            took: false,
+            woken: false,
+        }
+    }
+}

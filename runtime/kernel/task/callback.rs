@@ -1,0 +1,214 @@
+//! A `call_soon` callback: the second kind of entry in the FIFO.
+//!
+//! One allocation holds entry and closure. It is shared by the FIFO (or a timer, or a letter) and its
+//! [`Handle`]; counting is plain, since both are at home. A letter builds it abroad and gives it away whole.
+
+use std::cell::{Cell, UnsafeCell};
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+use crate::kernel::context::Home;
+use crate::kernel::report::guarded;
+use crate::kernel::scheduler::{Claim, Entry, EntryVtable, Letter, ReadyList};
+
+#[repr(C)]
+struct Head {
+    entry: Entry,
+    /// The queue's claim and the handles.
+    claims: Cell<u32>,
+    cancelled: Cell<bool>,
+    drop_closure: unsafe fn(NonNull<Entry>),
+    free: unsafe fn(NonNull<Entry>),
+}
+
+#[repr(C)]
+struct Node<F> {
+    head: Head,
+    closure: UnsafeCell<Option<F>>,
+}
+
+struct OfType<F>(PhantomData<F>);
+
+impl<F: FnOnce() + 'static> OfType<F> {
+    const VTABLE: EntryVtable =
+        EntryVtable { run: run::<F>, discard, deliver, discard_abroad: discard_abroad::<F> };
+}
+
+/// A callback that is in no queue yet, with one claim on it.
+pub(crate) struct Callback {
+    node: NonNull<Entry>,
+    not_send: PhantomData<*const ()>,
+}
+
+impl Callback {
+    /// Wraps a closure.
+    pub(crate) fn new<F: FnOnce() + 'static>(f: F) -> Self {
+        Self { node: make(f), not_send: PhantomData }
+    }
+
+    /// Wraps a closure on its way to a loop on another thread.
+    pub(crate) fn letter<F: FnOnce() + Send + 'static>(f: F) -> Letter {
+        // SAFETY: the letter gets the only claim; the closure is `Send`, so `discard_abroad` may drop it
+        // on any thread, and nobody else knows the node.
+        unsafe { Letter::new(make(f)) }
+    }
+
+    /// Makes a handle to it.
+    pub(crate) fn handle(&self) -> Handle {
+        let head = head(self.node);
+        // 2^32 handles of one callback do not fit in memory.
+        head.claims.set(head.claims.get() + 1);
+        Handle { node: self.node, not_send: PhantomData }
+    }
+
+    /// Gives the claim to whoever schedules it later.
+    pub(crate) fn into_claim(self) -> Claim {
+        let node = self.node;
+        std::mem::forget(self);
+        // SAFETY: alive and in no list, at home (`Callback` is `!Send`), and its claim is passed on.
+        unsafe { Claim::new(node) }
+    }
+
+    /// Puts it at the end of the FIFO.
+    pub(crate) fn schedule(self, home: &Home) {
+        self.into_claim().schedule(&home.ready);
+    }
+}
+
+impl Drop for Callback {
+    fn drop(&mut self) {
+        // SAFETY: this owns one claim.
+        unsafe { discard(self.node) };
+    }
+}
+
+fn make<F: FnOnce() + 'static>(f: F) -> NonNull<Entry> {
+    let node = Box::new(Node {
+        head: Head {
+            // SAFETY: the vtable is a constant, and made for `Node<F>`.
+            entry: unsafe { Entry::new(&raw const *const { &OfType::<F>::VTABLE }) },
+            claims: Cell::new(1),
+            cancelled: Cell::new(false),
+            drop_closure: drop_closure::<F>,
+            free: free::<F>,
+        },
+        closure: UnsafeCell::new(Some(f)),
+    });
+    NonNull::from(Box::leak(node)).cast()
+}
+
+/// The head of a node that the caller has a claim on.
+fn head<'a>(node: NonNull<Entry>) -> &'a Head {
+    // SAFETY: private; all callers own a claim for as long as they use the result, so the node is alive,
+    // and every entry that this module makes is the first field of a `Head`.
+    unsafe { node.cast::<Head>().as_ref() }
+}
+
+/// # Safety
+/// The node was made for `F`, and the caller owns a claim.
+unsafe fn take_closure<F>(node: NonNull<Entry>) -> Option<F> {
+    // SAFETY: the caller's duty; the slot is only ever touched here, at once.
+    unsafe { (*(*node.cast::<Node<F>>().as_ptr()).closure.get()).take() }
+}
+
+unsafe fn drop_closure<F>(node: NonNull<Entry>) {
+    // SAFETY: the caller's duty.
+    let closure = unsafe { take_closure::<F>(node) };
+    guarded("a callback panicked when it was dropped", || drop(closure));
+}
+
+unsafe fn free<F>(node: NonNull<Entry>) {
+    // SAFETY: made by `Box::leak` in `make::<F>`; the last claim is gone.
+    drop(unsafe { Box::from_raw(node.cast::<Node<F>>().as_ptr()) });
+}
+
+/// # Safety
+/// The caller gives its claim up.
+unsafe fn release(node: NonNull<Entry>) {
+    let head = head(node);
+    let claims = head.claims.get() - 1;
+    head.claims.set(claims);
+    if claims == 0 {
+        // SAFETY: the node's own function; nobody is left.
+        unsafe { (head.free)(node) };
+    }
+}
+
+unsafe fn run<F: FnOnce() + 'static>(node: NonNull<Entry>) {
+    // SAFETY: the FIFO's claim is this call's.
+    if let Some(closure) = unsafe { take_closure::<F>(node) } {
+        guarded("a callback panicked", closure);
+    }
+    // SAFETY: as above.
+    unsafe { release(node) };
+}
+
+unsafe fn discard(node: NonNull<Entry>) {
+    let head = head(node);
+    head.cancelled.set(true);
+    // SAFETY: the node's own function, and the claim is this call's.
+    unsafe {
+        (head.drop_closure)(node);
+        release(node);
+    }
+}
+
+unsafe fn deliver(node: NonNull<Entry>, ready: &ReadyList) {
+    // SAFETY: it comes from a letter: in no list, at home now, and the letter's claim is passed on.
+    unsafe { ready.push(node) };
+}
+
+unsafe fn discard_abroad<F>(node: NonNull<Entry>) {
+    // SAFETY: a letter's node is known to nobody else and its closure is `Send` (`Callback::letter`).
+    unsafe { free::<F>(node) };
+}
+
+/// A scheduled callback, to cancel it. Dropping the handle does nothing.
+///
+/// # asyncio
+/// `asyncio.Handle`.
+///
+/// # Examples
+/// ```
+/// evloop::run(async {
+///     let handle = evloop::call_soon(|| unreachable!("it is cancelled before its turn"));
+///     handle.cancel();
+///     assert!(handle.cancelled());
+///     evloop::yield_now().await;
+/// });
+/// ```
+pub struct Handle {
+    node: NonNull<Entry>,
+    not_send: PhantomData<*const ()>,
+}
+
+impl Handle {
+    /// Drops the callback, at once. It is effective up to the moment the callback runs, also inside the
+    /// batch that runs already; afterwards it does nothing.
+    pub fn cancel(&self) {
+        let head = head(self.node);
+        head.cancelled.set(true);
+        // SAFETY: the node's own function; this handle is a claim.
+        unsafe { (head.drop_closure)(self.node) };
+    }
+
+    /// Whether [`cancel`](Self::cancel) was called, or the loop ended before the callback's turn.
+    #[must_use]
+    pub fn cancelled(&self) -> bool {
+        head(self.node).cancelled.get()
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // SAFETY: this is one claim, and it ends.
+        unsafe { release(self.node) };
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("cancelled", &self.cancelled()).finish()
+    }
+}

@@ -1,0 +1,133 @@
+//! How a cancellation enters a task and how it leaves: the task's side of `scope/`.
+//!
+//! `cancel()` only marks and wakes. The next step makes the offer while it polls: the first node that may
+//! take it does. If nobody took it, the future is dropped. What nodes pass outwards arrives at the root
+//! (`settle_raised`) and ends the task once every cleanup below is over.
+
+use super::header::{Header, TaskPtr};
+use super::offers::{may_extend, poll_under, wake_all};
+use super::state::{CANCEL, OFFER, STARTED};
+use super::step::{end_cancelled, poll};
+use crate::kernel::context::Home;
+use crate::kernel::scope::delivery::Offer;
+use crate::kernel::scope::tree::NIL;
+
+/// A step with a request, or with an offer left open by an earlier one. `true`: the task has its output.
+///
+/// # Safety
+/// Alive, at home, unfinished, in its own step, not being polled.
+pub(super) unsafe fn poll_offered(task: TaskPtr, home: &Home) -> bool {
+    // SAFETY: alive.
+    let header = unsafe { task.header() };
+    let state = &header.state;
+    let root = header.root.get();
+    let kept = header.side_if_any(|side| side.offer.take()).flatten();
+    let requested = state.has(CANCEL);
+    state.clear(CANCEL | OFFER);
+    let offer = if requested {
+        let live = root != NIL && home.scopes.borrow().has_live_below(root);
+        if !state.has(STARTED) || !live {
+            // Nobody inside could take it. A body that never ran never runs (O16).
+            // SAFETY: the caller's duty.
+            unsafe { end_cancelled(task) };
+            return true;
+        }
+        let mut tree = home.scopes.borrow_mut();
+        let serial = tree.next_serial();
+        Offer::new(tree.key(root), serial, serial, home.steps.get(), false)
+    } else {
+        let Some(mut offer) = kept else {
+            // SAFETY: the caller's duty.
+            return unsafe { poll(task) };
+        };
+        offer.woken = false;
+        offer
+    };
+    // SAFETY: the caller's duty.
+    let (ended, mut offer) = poll_under(home, offer, || unsafe { poll(task) });
+    if ended {
+        return true;
+    }
+    if may_extend(home, &offer) {
+        offer.extensions += 1;
+        if !offer.took {
+            offer.born = home.scopes.borrow_mut().next_serial();
+        }
+        header.side(|side| side.offer = Some(offer));
+        state.set(OFFER);
+        let wakers = home.scopes.borrow_mut().wakers_below(root);
+        wake_all(wakers);
+        // SAFETY: alive, at home.
+        unsafe { task.wake_at_home(&home.ready) };
+        return false;
+    }
+    if home.scopes.borrow().is_served(root, offer.id) {
+        return false;
+    }
+    // SAFETY: the caller's duty.
+    unsafe { end(task, header, home) };
+    true
+}
+
+/// Passes on what has arrived at the root, once nothing below is busy. `true`: the task has its output.
+///
+/// # Safety
+/// As [`poll_offered`].
+pub(super) unsafe fn settle_raised(task: TaskPtr, home: &Home) -> bool {
+    // SAFETY: alive.
+    let header = unsafe { task.header() };
+    let root = header.root.get();
+    loop {
+        let (again, wakers) = {
+            let mut tree = home.scopes.borrow_mut();
+            let Some(again) = tree.next_offer_again(root, home.steps.get()) else { return false };
+            let wakers = if again.is_some() { tree.wakers_below(root) } else { Vec::new() };
+            (again, wakers)
+        };
+        wake_all(wakers);
+        let Some(offer) = again else {
+            // SAFETY: the caller's duty.
+            unsafe { end(task, header, home) };
+            return true;
+        };
+        // SAFETY: the caller's duty.
+        let (ended, offer) = poll_under(home, offer, || unsafe { poll(task) });
+        if ended {
+            return true;
+        }
+        if offer.took {
+            home.scopes.borrow_mut().settle_raised(root);
+        }
+    }
+}
+
+/// Drops the future for a delivery that nobody inside took.
+///
+/// # Safety
+/// Alive, at home, unfinished, not being polled.
+unsafe fn end(task: TaskPtr, header: &Header, home: &Home) {
+    let mut wakers = Vec::new();
+    let mut tree = home.scopes.borrow_mut();
+    tree.absorb(header.root.get(), None, &mut wakers);
+    drop(tree);
+    wake_all(wakers);
+    // SAFETY: the caller's duty.
+    unsafe { end_cancelled(task) };
+}
+
+/// The root of the task whose step runs, made on first use; [`NIL`] outside of any task.
+pub(crate) fn current_root(home: &Home) -> u32 {
+    let Some(entry) = home.current_task.get() else { return NIL };
+    // SAFETY: `current_task` is set by `step::run` only, to the task whose step runs: alive, at home.
+    let task = unsafe { TaskPtr::from_entry(entry) };
+    // SAFETY: as above.
+    let header = unsafe { task.header() };
+    if header.root.get() == NIL {
+        // The root's waker: whoever raises something here from outside of a step wakes the task.
+        // SAFETY: as above; the clone is a counted waker.
+        let waker = unsafe { task.borrowed_waker() };
+        let root = home.scopes.borrow_mut().insert(NIL, Some((*waker).clone()));
+        header.root.set(root.index);
+    }
+    header.root.get()
+}

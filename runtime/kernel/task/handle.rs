@@ -1,0 +1,585 @@
+//! What users hold of a task: [`Task`] owns its output, [`TaskRef`] only knows it.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+use std::mem;
+use std::ops::Deref;
+use std::panic::Location;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+
+use super::error::TaskError;
+use super::header::{Header, Side, TaskPtr, Waiter};
+use super::offers::wake_all;
+use super::state::{CANCEL, CANCELLED, DONE, JOIN, OUTPUT, PANICKED, UNSEEN_PANIC};
+use super::{callback::Callback, raw, step, waker};
+use crate::kernel::context::{Home, LoopRef};
+use crate::kernel::scope::tree::NIL;
+
+/// A task, known but not owned: its name, its state, and the way to cancel it.
+///
+/// Cheap to clone; it keeps a small header alive, never the task's future or output.
+///
+/// # asyncio
+/// The part of `asyncio.Task` that does not need the type of its result.
+pub struct TaskRef {
+    task: TaskPtr,
+    not_send: PhantomData<*const ()>,
+}
+
+/// Names a callback added by [`TaskRef::add_done_callback`], to remove it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CallbackId(u32);
+
+impl TaskRef {
+    /// A counted reference. At home, `task` alive.
+    pub(super) fn of(task: TaskPtr) -> Self {
+        // SAFETY: private to the kernel's task folder, all of whose callers hold a live task at home.
+        unsafe { task.state() }.clone_at_home();
+        Self { task, not_send: PhantomData }
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: this is a counted reference.
+        unsafe { self.task.header() }
+    }
+
+    /// A number that no other task of this process has. Later tasks of a loop have larger ones.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.header().id
+    }
+
+    /// The task's name: what was set, else `Task-` and its number.
+    ///
+    /// # asyncio
+    /// `task.get_name()`.
+    #[must_use]
+    pub fn name(&self) -> Arc<str> {
+        let set = self.header().side_if_any(|side| side.name.clone()).flatten();
+        set.unwrap_or_else(|| format!("Task-{}", self.id()).into())
+    }
+
+    /// Gives the task a name.
+    ///
+    /// # asyncio
+    /// `task.set_name(name)`.
+    pub fn set_name(&self, name: impl Into<Arc<str>>) {
+        let name = name.into();
+        self.header().side(|side| side.name = Some(name));
+    }
+
+    /// Whether the task has ended: with a value, by cancellation or by a panic.
+    #[must_use]
+    pub fn done(&self) -> bool {
+        self.header().state.has(DONE)
+    }
+
+    /// Whether the task has ended by cancellation. A request alone does not count.
+    #[must_use]
+    pub fn cancelled(&self) -> bool {
+        self.header().state.has(CANCELLED)
+    }
+
+    /// Whether the task has ended without a value: by cancellation or by a panic.
+    pub(crate) fn failed(&self) -> bool {
+        self.header().state.has(CANCELLED | PANICKED)
+    }
+
+    /// Asks the task to end; returns `false` if it has ended already.
+    ///
+    /// Nothing happens inside this call: at its next step the task is offered the request, and the
+    /// innermost [`catch_cancel`](crate::catch_cancel), [`on_cancel`](crate::on_cancel),
+    /// [`wait_for`](crate::wait_for), awaited task or [`gather`](crate::gather()) that it is suspended in
+    /// takes it. If there is none, the task's future is dropped and the task ends cancelled. A task that
+    /// has not run yet never runs.
+    ///
+    /// # asyncio
+    /// `task.cancel()`. Each call counts ([`cancelling`](Self::cancelling)); several calls before the next
+    /// step are one delivery.
+    ///
+    /// # Examples
+    /// ```
+    /// use evloop::time::secs;
+    ///
+    /// evloop::run(async {
+    ///     let task = evloop::create_task(evloop::sleep(secs(3600)));
+    ///     evloop::yield_now().await;
+    ///     assert!(task.cancel());
+    ///     assert!(!task.done(), "asked, not ended");
+    ///     let task_ref = task.task_ref();
+    ///     assert!(task.await.unwrap_err().is_cancelled());
+    ///     assert!(task_ref.cancelled());
+    ///     assert!(!task_ref.cancel());
+    /// });
+    /// ```
+    pub fn cancel(&self) -> bool {
+        self.request_cancel(None)
+    }
+
+    /// As [`cancel`](Self::cancel), with a message for [`CancelledError`](crate::CancelledError). The last
+    /// message given wins.
+    ///
+    /// # asyncio
+    /// `task.cancel(msg)`.
+    pub fn cancel_with(&self, message: impl Into<Arc<str>>) -> bool {
+        self.request_cancel(Some(message.into()))
+    }
+
+    fn request_cancel(&self, message: Option<Arc<str>>) -> bool {
+        let header = self.header();
+        if self.done() {
+            return false;
+        }
+        let former = header.side(|side| {
+            side.cancelling = side.cancelling.saturating_add(1);
+            mem::replace(&mut side.message, message)
+        });
+        drop(former);
+        header.state.set(CANCEL);
+        // SAFETY: a counted reference, at home.
+        let loop_ref = unsafe { self.task.loop_ref() };
+        let root = header.root.get();
+        if root != NIL {
+            let wakers = loop_ref.with(|home| home.scopes.borrow_mut().wakers_below(root));
+            wake_all(wakers.unwrap_or_default());
+        }
+        // SAFETY: as above.
+        unsafe { self.task.wake_by_handle() };
+        true
+    }
+
+    /// How many times the task was asked to end, less [`uncancel`](Self::uncancel) calls. Deliveries by
+    /// deadlines or groups do not count.
+    ///
+    /// # asyncio
+    /// `task.cancelling()`.
+    #[must_use]
+    pub fn cancelling(&self) -> u32 {
+        self.header().side_if_any(|side| side.cancelling).unwrap_or(0)
+    }
+
+    /// Takes one request back and returns how many are left. At zero, a request that was not delivered
+    /// yet is withdrawn. After the task's end it changes nothing that can be observed.
+    ///
+    /// # asyncio
+    /// `task.uncancel()`.
+    pub fn uncancel(&self) -> u32 {
+        let left = self.header().side_if_any(|side| {
+            side.cancelling = side.cancelling.saturating_sub(1);
+            side.cancelling
+        });
+        let left = left.unwrap_or(0);
+        if left == 0 {
+            self.header().state.clear(CANCEL);
+        }
+        left
+    }
+
+    /// Calls `f` once the task has ended, one tick later, in order of registration among those who await
+    /// the task. If it has ended already, `f` is scheduled now. A loop that ends drops `f` uncalled.
+    ///
+    /// # asyncio
+    /// `task.add_done_callback(f)`.
+    pub fn add_done_callback(&self, f: impl FnOnce(&TaskRef) + 'static) -> CallbackId {
+        if self.done() {
+            let this = self.clone();
+            // SAFETY: a counted reference, at home.
+            let loop_ref = unsafe { self.task.loop_ref() };
+            let callback = Callback::new(move || f(&this));
+            loop_ref.with(|home| {
+                if !home.closing.get() {
+                    callback.schedule(home);
+                    home.ring_if_idle(loop_ref.cell().shared());
+                }
+            });
+            return CallbackId(u32::MAX);
+        }
+        let id = push_waiter(self.header(), Waiter::Callback(Box::new(f)));
+        CallbackId(id)
+    }
+
+    /// Removes a callback that was not scheduled yet; says whether there was one.
+    ///
+    /// # asyncio
+    /// `task.remove_done_callback(f)`, which compares functions; here each registration has its id.
+    pub fn remove_done_callback(&self, id: CallbackId) -> bool {
+        remove_waiter(self.header(), id.0).is_some()
+    }
+
+    /// Where the task was created, while it is unfinished.
+    #[must_use]
+    pub fn location(&self) -> Option<&'static Location<'static>> {
+        if self.done() {
+            return None;
+        }
+        // SAFETY: a counted reference, at home.
+        let loop_ref = unsafe { self.task.loop_ref() };
+        let place = self.header().live.get() as usize;
+        loop_ref.with(|home| home.live.borrow().get(place).map(|live| live.location)).flatten()
+    }
+
+    /// Whether this task is the one whose step runs.
+    pub(crate) fn is_current(&self) -> bool {
+        // SAFETY: a counted reference.
+        unsafe { self.task.block() }.home_if_current().is_some_and(|home| self.task.is_current(home))
+    }
+}
+
+impl Clone for TaskRef {
+    fn clone(&self) -> Self {
+        Self::of(self.task)
+    }
+}
+
+impl Drop for TaskRef {
+    fn drop(&mut self) {
+        // SAFETY: this is one reference, counted at home, where a `TaskRef` always is.
+        unsafe { self.task.release_at_home() };
+    }
+}
+
+impl PartialEq for TaskRef {
+    fn eq(&self, other: &Self) -> bool {
+        self.id() == other.id()
+    }
+}
+
+impl Eq for TaskRef {}
+
+impl Hash for TaskRef {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id().hash(state);
+    }
+}
+
+impl fmt::Debug for TaskRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match (self.done(), self.cancelled(), self.cancelling()) {
+            (true, true, _) => "cancelled",
+            (true, false, _) => "finished",
+            (false, _, 0) => "pending",
+            (false, _, _) => "cancelling",
+        };
+        let mut f = f.debug_struct("Task");
+        f.field("name", &self.name()).field("state", &state);
+        if let Some(location) = self.location() {
+            f.field("created_at", &format_args!("{location}"));
+        }
+        f.finish()
+    }
+}
+
+/// A running or finished task, and the right to its output.
+///
+/// Await it for the output: `task.await` gives `Result<T, TaskError>`. Dropping it detaches the task,
+/// which runs on; a panic that nobody can see any more is reported to the exception handler. It derefs to
+/// [`TaskRef`], which has the rest of the methods.
+///
+/// A `Task` is [`IntoFuture`] rather than a future itself, so that [`gather`](crate::gather()) can tell tasks
+/// from futures; where a combinator wants a future, give it `task.join()` (or `task.into_future()`).
+///
+/// # asyncio
+/// `asyncio.Task`.
+///
+/// # Examples
+/// ```
+/// evloop::run(async {
+///     let task = evloop::create_task(async { 6 * 7 });
+///     assert_eq!(task.await.unwrap(), 42);
+/// });
+/// ```
+#[must_use = "a dropped task runs on, detached; await it, or say so with `detach()`"]
+pub struct Task<T> {
+    task: TaskRef,
+    output: PhantomData<T>,
+}
+
+impl<T> Task<T> {
+    /// Lets the task run on by itself.
+    pub fn detach(self) {}
+
+    /// A reference that knows the task and does not own its output.
+    #[must_use]
+    pub fn task_ref(&self) -> TaskRef {
+        self.task.clone()
+    }
+
+    /// The output, if the task has ended and nobody took it.
+    ///
+    /// # asyncio
+    /// `task.result()` and `task.exception()`; `None` stands for `InvalidStateError`.
+    #[must_use]
+    pub fn result(&self) -> Option<Result<&T, &TaskError>> {
+        let header = self.task.header();
+        if !header.state.has(OUTPUT) {
+            return None;
+        }
+        header.state.clear(UNSEEN_PANIC);
+        // SAFETY: alive.
+        let task = self.task.task;
+        // SAFETY: the place of a `Result<T, TaskError>`: `Task<T>` is only made for futures of output `T`.
+        // OUTPUT says that it is there, and it stays until it is taken, which needs `&mut self` or `self`.
+        let output = unsafe { (task.vtable().output)(task).cast::<Result<T, TaskError>>().as_ref() };
+        Some(output.as_ref())
+    }
+
+    /// Takes the output, if the task has ended and nobody took it before.
+    #[must_use]
+    pub fn take_result(&mut self) -> Option<Result<T, TaskError>> {
+        let header = self.task.header();
+        if !header.state.has(OUTPUT) {
+            return None;
+        }
+        header.state.clear(OUTPUT | UNSEEN_PANIC);
+        let task = self.task.task;
+        // SAFETY: as in `result`; read once, since OUTPUT is cleared.
+        Some(unsafe { (task.vtable().output)(task).cast::<Result<T, TaskError>>().read() })
+    }
+}
+
+/// The output is in the task's own memory, never in the handle.
+impl<T> Unpin for Task<T> {}
+
+impl<T> Deref for Task<T> {
+    type Target = TaskRef;
+
+    fn deref(&self) -> &TaskRef {
+        &self.task
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        let state = &self.task.header().state;
+        if state.has(OUTPUT) {
+            // SAFETY: at home, and this handle owns the output.
+            unsafe { step::drop_output(self.task.task) };
+        }
+        // From here on nobody owns the output: the task drops it at its end, if that is still to come.
+        // The reference itself ends with the field.
+        state.clear(JOIN);
+    }
+}
+
+impl<T> fmt::Debug for Task<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.task.fmt(f)
+    }
+}
+
+/// Starts a task in a loop.
+pub(crate) fn spawn<F: Future + 'static>(
+    loop_ref: &LoopRef,
+    home: &Home,
+    future: F,
+    location: &'static Location<'static>,
+) -> Task<F::Output> {
+    // SAFETY: `'static`.
+    let task = unsafe { raw::spawn(loop_ref, home, future, location) };
+    if home.closing.get() {
+        // SAFETY: alive, at home, and nobody polls it.
+        unsafe {
+            step::end_cancelled(task);
+            step::finish(task, home);
+        }
+    }
+    let task = Task { task: TaskRef { task, not_send: PhantomData }, output: PhantomData };
+    home.ring_if_idle(loop_ref.cell().shared());
+    task
+}
+
+/// A task that borrows from its caller's frame: it ends no later than this guard.
+pub(crate) struct BorrowedTask<'a, T> {
+    task: Task<T>,
+    loop_ref: LoopRef,
+    borrowed: PhantomData<&'a ()>,
+}
+
+impl<'a, T> BorrowedTask<'a, T> {
+    /// Starts it. The guard must be dropped, not forgotten: it stays in the kernel's own frames.
+    pub(crate) fn spawn<F: Future<Output = T> + 'a>(
+        loop_ref: &LoopRef,
+        home: &Home,
+        future: F,
+        location: &'static Location<'static>,
+    ) -> Self {
+        // SAFETY: the guard drops future and output; only the header can outlive it. Others reach the task
+        // by `TaskRef` and wakers alone, which touch neither.
+        let task = unsafe { raw::spawn(loop_ref, home, future, location) };
+        let task = Task { task: TaskRef { task, not_send: PhantomData }, output: PhantomData };
+        Self { task, loop_ref: loop_ref.clone(), borrowed: PhantomData }
+    }
+
+    pub(crate) fn task_ref(&self) -> &TaskRef {
+        &self.task
+    }
+
+    pub(crate) fn take_result(&mut self) -> Option<Result<T, TaskError>> {
+        self.task.take_result()
+    }
+}
+
+impl<T> Drop for BorrowedTask<'_, T> {
+    fn drop(&mut self) {
+        if !self.task.done() {
+            let _entered = self.loop_ref.enter();
+            self.loop_ref.with(|home| end(&self.task, home));
+        }
+    }
+}
+
+/// Ends an unfinished task as cancelled, outside of its step.
+fn end(task: &TaskRef, home: &Home) {
+    if !task.done() && !task.is_current() {
+        // SAFETY: a counted reference, at home, unfinished, not being polled.
+        unsafe {
+            step::end_cancelled(task.task);
+            step::finish(task.task, home);
+        }
+    }
+}
+
+/// Ends all unfinished tasks of a loop, in order of creation: their futures are dropped.
+pub(crate) fn close_all(home: &Home) {
+    loop {
+        let tasks = live_tasks(home);
+        if tasks.is_empty() {
+            return;
+        }
+        for task in &tasks {
+            end(task, home);
+        }
+    }
+}
+
+/// The unfinished tasks of a loop, in order of creation.
+pub(crate) fn live_tasks(home: &Home) -> Vec<TaskRef> {
+    let mut tasks: Vec<TaskRef> = home
+        .live
+        .borrow()
+        .iter()
+        // SAFETY: the table holds entries of unfinished tasks only.
+        .map(|(_, live)| TaskRef::of(unsafe { TaskPtr::from_entry(live.task) }))
+        .collect();
+    tasks.sort_unstable_by_key(TaskRef::id);
+    tasks
+}
+
+/// The task whose step runs.
+pub(crate) fn current_task(home: &Home) -> Option<TaskRef> {
+    // SAFETY: `current_task` is set by `step::run` only, to the task whose step runs.
+    home.current_task.get().map(|entry| TaskRef::of(unsafe { TaskPtr::from_entry(entry) }))
+}
+
+/// An awaiter's place in the list of those who wait for a task.
+#[derive(Debug)]
+pub(crate) struct Awaiting(u32);
+
+/// Not in the list.
+const NOWHERE: u32 = 0;
+/// In the header's slot, or, once others came, in the list under this number.
+const FIRST: u32 = 1;
+
+impl Awaiting {
+    pub(crate) const fn new() -> Self {
+        Self(NOWHERE)
+    }
+
+    /// Enters the list, or says whom to wake from now on. The task is unfinished.
+    pub(crate) fn register(&mut self, task: &TaskRef, cx: &Context<'_>) {
+        let header = task.header();
+        let own = home_task_of(cx.waker(), task);
+        if self.0 == FIRST && header.joiner.get().is_some() {
+            if header.joiner.get() == own {
+                return;
+            }
+            self.leave(task);
+        }
+        if self.0 == NOWHERE {
+            let alone = header.joiner.get().is_none()
+                && header.side_if_any(|side| side.waiters.is_none()).unwrap_or(true);
+            match own.filter(|_| alone) {
+                Some(awaiter) => {
+                    // SAFETY: it is the task being polled, or one that its waker keeps alive; at home.
+                    unsafe { awaiter.state() }.clone_at_home();
+                    header.joiner.set(Some(awaiter));
+                    self.0 = FIRST;
+                }
+                None => self.0 = push_waiter(header, Waiter::Awaiter(cx.waker().clone())),
+            }
+            return;
+        }
+        let id = self.0;
+        let known = header.side(|side| match find(side, id) {
+            Some(Waiter::Awaiter(waker)) => waker.will_wake(cx.waker()),
+            _ => false,
+        });
+        if !known {
+            let mut next = Some(Waiter::Awaiter(cx.waker().clone()));
+            let former =
+                header.side(|side| find(side, id).and_then(|w| next.take().map(|n| mem::replace(w, n))));
+            drop((former, next));
+        }
+    }
+
+    /// Leaves the list.
+    pub(crate) fn leave(&mut self, task: &TaskRef) {
+        let header = task.header();
+        match mem::replace(&mut self.0, NOWHERE) {
+            NOWHERE => {}
+            id => {
+                if id == FIRST
+                    && let Some(joiner) = header.joiner.take()
+                {
+                    // SAFETY: counted by `register`, at home.
+                    return unsafe { joiner.release_at_home() };
+                }
+                drop(remove_waiter(header, id));
+            }
+        }
+    }
+}
+
+/// The task behind a waker, if it is one of `task`'s own loop and this is its home.
+fn home_task_of(waker: &Waker, task: &TaskRef) -> Option<TaskPtr> {
+    if !std::ptr::eq(waker.vtable(), &waker::VTABLE) {
+        return None;
+    }
+    // SAFETY: our vtable's data; the waker keeps the task alive.
+    let awaiter = unsafe { TaskPtr::from_data(waker.data()) };
+    // SAFETY: both alive.
+    let (theirs, ours) = unsafe { (awaiter.block(), task.task.block()) };
+    (std::ptr::eq(theirs, ours) && ours.is_current()).then_some(awaiter)
+}
+
+fn find(side: &mut Side, id: u32) -> Option<&mut Waiter> {
+    side.waiters.as_mut()?.iter_mut().find(|(i, _)| *i == id).map(|(_, w)| w)
+}
+
+/// Appends to the list; whoever sits in the slot comes first.
+fn push_waiter(header: &Header, waiter: Waiter) -> u32 {
+    let first = header.joiner.take().map(|joiner| {
+        // SAFETY: the slot's counted reference becomes the waker's.
+        Waiter::Awaiter(unsafe { Waker::new(joiner.as_data(), &waker::VTABLE) })
+    });
+    header.side(|side| {
+        side.next_waiter = side.next_waiter.max(FIRST) + 1;
+        let id = side.next_waiter;
+        let list = side.waiters.get_or_insert_default();
+        list.extend(first.map(|w| (FIRST, w)));
+        list.push((id, waiter));
+        id
+    })
+}
+
+fn remove_waiter(header: &Header, id: u32) -> Option<Waiter> {
+    header
+        .side_if_any(|side| {
+            let list = side.waiters.as_mut()?;
+            let position = list.iter().position(|(i, _)| *i == id)?;
+            Some(list.remove(position).1)
+        })
+        .flatten()
+}

@@ -1,0 +1,41 @@
+//! What a task is.
+//!
+//! ```text
+//!            create_task                    poll: Pending
+//!   (new) ---------------> QUEUED --run--> POLLED --------------> WAITING
+//!                             ^              | |                     |
+//!                             |   wake       | | wake while polled   | wake
+//!                             +--------------|-+---------------------+
+//!                                            | Ready, panic, or a cancellation nobody took
+//!                                            v
+//!                                          DONE: output in its place, told to joiner and callbacks
+//!                                            | not queued, no Task, no waker, no TaskRef
+//!                                            v
+//!                                          freed
+//! ```
+//!
+//! One allocation per task: a header (`header.rs`), then the future or its output (`raw.rs`). Bits and
+//! counts are in `state.rs`, which also says who may touch what from where. `step.rs` is the arrows above,
+//! `cancel.rs` the last of them. Other threads hold wakers only (`waker.rs`), and may free an empty header;
+//! a future is built, polled and dropped at home.
+//!
+//! A callback (`callback.rs`) is the other kind of entry in the FIFO.
+
+pub(crate) mod callback;
+mod cancel;
+pub(crate) mod error;
+mod handle;
+mod header;
+#[cfg(all(test, loom))]
+mod loom;
+mod offers;
+mod raw;
+mod state;
+mod step;
+mod waker;
+
+pub(crate) use cancel::current_root;
+pub use error::{CancelledError, Panic, TaskError};
+pub(crate) use handle::{Awaiting, BorrowedTask, close_all, current_task, live_tasks, spawn};
+pub use handle::{CallbackId, Task, TaskRef};
+pub(crate) use offers::{may_extend, note_woken, poll_under, wake_all};

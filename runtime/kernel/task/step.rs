@@ -1,0 +1,247 @@
+//! A task's step: what happens when its turn comes, and how it ends.
+//!
+//! QUEUED is cleared before the poll, so a wake during the poll simply appends the task again. A panic
+//! ends its task, never the loop.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::ptr::NonNull;
+use std::task::{Context, Poll};
+
+use super::callback;
+use super::cancel;
+use super::error::{CancelledError, Panic, TaskError};
+use super::handle::TaskRef;
+use super::header::{TaskPtr, Waiter};
+use super::state::{
+    CANCEL, CANCELLED, DONE, FUTURE, JOIN, OFFER, OUTPUT, PANICKED, QUEUED, STARTED, Then, UNSEEN_PANIC,
+    WOKEN,
+};
+use crate::kernel::context::Home;
+use crate::kernel::exception::{ErrorContext, discard as discard_payload};
+use crate::kernel::report::{guarded, report};
+use crate::kernel::scheduler::{Entry, ReadyList};
+use crate::kernel::scope::tree::NIL;
+
+/// The vtable's `run`: one step.
+///
+/// # Safety
+/// `entry` is a task's, alive, at home, and the list's claim on it is given to this call.
+pub(super) unsafe fn run(entry: NonNull<Entry>) {
+    // SAFETY: a task's entry.
+    let task = unsafe { TaskPtr::from_entry(entry) };
+    // SAFETY: alive by the list's claim, and from here on because it is unfinished and in the table.
+    let header = unsafe { task.header() };
+    let flags = header.state.flags();
+    header.state.clear(QUEUED | WOKEN);
+    if flags & DONE != 0 {
+        // SAFETY: at home; the claim ends here.
+        return unsafe { settle(task) };
+    }
+    // SAFETY: alive.
+    let Some(home) = unsafe { task.block() }.home_if_current() else { return };
+    home.steps.set(home.steps.get() + 1);
+    let task_before = home.current_task.replace(Some(entry));
+    let node_before = home.current_node.replace(NIL);
+    // SAFETY (all three): alive, at home, unfinished, and no poll of it is under way: its step is this.
+    let mut ended = if flags & (CANCEL | OFFER) == 0 {
+        unsafe { poll(task) }
+    } else {
+        unsafe { cancel::poll_offered(task, home) }
+    };
+    if !ended && header.root.get() != NIL {
+        // SAFETY: as above.
+        ended = unsafe { cancel::settle_raised(task, home) };
+    }
+    home.current_node.set(node_before);
+    home.current_task.set(task_before);
+    if ended {
+        // SAFETY: alive, at home, and it has just ended.
+        unsafe { finish(task, home) };
+    }
+}
+
+/// Polls the future once; `true` if the task has its output now.
+///
+/// # Safety
+/// Alive, at home, unfinished, not being polled.
+pub(super) unsafe fn poll(task: TaskPtr) -> bool {
+    // SAFETY: alive.
+    let (state, vtable) = unsafe { (task.state(), task.vtable()) };
+    state.set(STARTED);
+    // SAFETY: the task outlives this call, and the waker is never dropped.
+    let waker = unsafe { task.borrowed_waker() };
+    let mut cx = Context::from_waker(&waker);
+    // SAFETY: the caller's duty; unfinished, hence the stage holds the future.
+    let result = panic::catch_unwind(AssertUnwindSafe(|| unsafe { (vtable.poll)(task, &mut cx) }));
+    match result {
+        Ok(Poll::Pending) => false,
+        Ok(Poll::Ready(())) => true,
+        Err(payload) => {
+            // SAFETY: at home, unfinished.
+            unsafe { drop_future(task, "a destructor panicked while its task was panicking") };
+            state.set(PANICKED | UNSEEN_PANIC);
+            // SAFETY: the future is gone and there is no output.
+            unsafe { (vtable.store_error)(task, TaskError::Panicked(Panic::new(payload))) };
+            true
+        }
+    }
+}
+
+/// Ends the task as cancelled: drops the future and leaves the error.
+///
+/// # Safety
+/// Alive, at home, unfinished, not being polled.
+pub(super) unsafe fn end_cancelled(task: TaskPtr) {
+    // SAFETY: the caller's duty.
+    unsafe { drop_future(task, "a destructor panicked while its task was cancelled") };
+    // SAFETY: alive.
+    let header = unsafe { task.header() };
+    let message = header.side_if_any(|side| side.message.clone()).flatten();
+    header.state.set(CANCELLED);
+    // SAFETY: the future is gone and there is no output.
+    unsafe { (task.vtable().store_error)(task, TaskError::Cancelled(CancelledError::new(message))) };
+}
+
+/// Drops the future if it is still there.
+///
+/// # Safety
+/// Alive, at home, not being polled.
+unsafe fn drop_future(task: TaskPtr, if_it_panics: &str) {
+    // SAFETY: alive.
+    if unsafe { task.state() }.has(FUTURE) {
+        // SAFETY: the flag says that the stage holds it.
+        guarded(if_it_panics, || unsafe { (task.vtable().drop_future)(task) });
+    }
+}
+
+/// The task has its output: takes it out of the table and tells who waits.
+///
+/// # Safety
+/// Alive, at home, ended just now.
+pub(super) unsafe fn finish(task: TaskPtr, home: &Home) {
+    // SAFETY: alive until `settle` below.
+    let header = unsafe { task.header() };
+    let state = &header.state;
+    // QUEUED keeps the memory while foreign code runs below, which may drop references to this task.
+    let was_queued = state.has(QUEUED);
+    state.set(DONE | QUEUED);
+    state.clear(CANCEL | OFFER);
+    home.live.borrow_mut().remove(header.live.get() as usize);
+    let root = header.root.replace(NIL);
+    if root != NIL {
+        let wakers = home.scopes.borrow_mut().remove_root(root);
+        guarded("a waker panicked when it was dropped", || drop(wakers));
+    }
+    if let Some(joiner) = header.joiner.take() {
+        // SAFETY: a joiner is counted like a waker, at home, and is a task of this loop.
+        unsafe {
+            joiner.wake_at_home(&home.ready);
+            joiner.release_at_home();
+        }
+    }
+    for (_, waiter) in header.side_if_any(|side| side.waiters.take()).flatten().unwrap_or_default() {
+        match waiter {
+            Waiter::Awaiter(waker) => {
+                guarded("a waker panicked", || waker.wake());
+            }
+            Waiter::Callback(f) if home.closing.get() => {
+                guarded("a callback panicked when it was dropped", || drop(f));
+            }
+            Waiter::Callback(f) => {
+                let done = TaskRef::of(task);
+                callback::Callback::new(move || f(&done)).schedule(home);
+            }
+        }
+    }
+    if !state.has(JOIN) && state.has(OUTPUT) {
+        // SAFETY: at home, and nobody else can take the output.
+        unsafe { drop_output(task) };
+    }
+    if !was_queued {
+        state.clear(QUEUED);
+        // SAFETY: at home.
+        unsafe { settle(task) };
+    }
+}
+
+/// Drops an output that nobody took; a panic in it is reported.
+///
+/// # Safety
+/// Alive, at home, the stage holds the output.
+pub(super) unsafe fn drop_output(task: TaskPtr) {
+    let message = "a destructor panicked while a task's unclaimed output was dropped";
+    // SAFETY: the caller's duty.
+    let error = guarded(message, || unsafe { (task.vtable().drop_output)(task) }).flatten();
+    // SAFETY: alive.
+    let state = unsafe { task.state() };
+    if state.has(UNSEEN_PANIC) {
+        state.clear(UNSEEN_PANIC);
+        if let Some(TaskError::Panicked(panic)) = error {
+            let name = TaskRef::of(task).name();
+            let payload = panic.into_payload();
+            report(&ErrorContext::new("a task panicked and nobody awaited it", &*payload, Some(&name)));
+            discard_payload(payload);
+        }
+    }
+}
+
+/// Frees a finished task that is neither queued nor owned, if nothing refers to it any more.
+///
+/// # Safety
+/// Alive, at home; the caller's claim, if it had one, ends here.
+unsafe fn settle(task: TaskPtr) {
+    // SAFETY: alive.
+    let state = unsafe { task.state() };
+    if state.flags() & (DONE | QUEUED | JOIN) == DONE && state.settle() == Then::Free {
+        // SAFETY: at home, and the state says so.
+        unsafe { task.free_at_home() };
+    }
+}
+
+/// The vtable's `discard`: the loop ends and the entry is still in the FIFO.
+///
+/// # Safety
+/// As [`run`].
+pub(super) unsafe fn discard(entry: NonNull<Entry>) {
+    // SAFETY: a task's entry.
+    let task = unsafe { TaskPtr::from_entry(entry) };
+    // SAFETY: alive by the list's claim.
+    unsafe { task.state() }.clear(QUEUED);
+    // SAFETY: at home; the claim ends here.
+    unsafe { settle(task) };
+}
+
+/// The vtable's `deliver`: a wake from abroad has arrived.
+///
+/// # Safety
+/// Alive by the letter's claim, at home.
+pub(super) unsafe fn deliver(entry: NonNull<Entry>, ready: &ReadyList) {
+    // SAFETY: a task's entry.
+    let task = unsafe { TaskPtr::from_entry(entry) };
+    // SAFETY: alive by the letter's claim.
+    let state = unsafe { task.state() };
+    // Looked at before the claim ends: a task that is done may be freed by another thread right after.
+    let done = state.has(DONE);
+    let then = state.letter_ends();
+    if !done {
+        // SAFETY: unfinished, hence alive, whatever references end meanwhile; at home.
+        unsafe { task.wake_at_home(ready) };
+    } else if then == Then::Free {
+        // SAFETY: at home, and the state says so.
+        unsafe { task.free_at_home() };
+    }
+}
+
+/// The vtable's `discard_abroad`: the box was closed.
+///
+/// # Safety
+/// Alive by the letter's claim; any thread.
+pub(super) unsafe fn discard_abroad(entry: NonNull<Entry>) {
+    // SAFETY: a task's entry.
+    let task = unsafe { TaskPtr::from_entry(entry) };
+    // SAFETY: alive by the letter's claim, which ends here.
+    if unsafe { task.state() }.letter_ends() == Then::Free {
+        // SAFETY: the state says so; counts are merged, else it could not have.
+        unsafe { task.free_abroad() };
+    }
+}

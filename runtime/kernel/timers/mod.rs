@@ -1,0 +1,92 @@
+//! Deadlines and what happens at them.
+//!
+//! The wheel orders; this module says what an entry is: a waker, or a claim on a callback. It reads no
+//! clock: `now` is an argument. Nothing is woken while the wheel is borrowed.
+
+pub(crate) mod wheel;
+
+use std::cell::RefCell;
+use std::task::Waker;
+
+pub(crate) use wheel::TimerKey;
+use wheel::Wheel;
+
+use super::scheduler::{Claim, ReadyList};
+
+/// What happens at a deadline.
+pub(crate) enum Alarm {
+    Wake(Waker),
+    Call(Claim),
+}
+
+pub(crate) struct Timers {
+    wheel: RefCell<Wheel<Alarm>>,
+}
+
+impl Timers {
+    pub(crate) fn new() -> Self {
+        Self { wheel: RefCell::new(Wheel::new()) }
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.wheel.borrow().is_empty()
+    }
+
+    #[inline]
+    pub(crate) fn insert(&self, deadline_ns: u64, alarm: Alarm) -> TimerKey {
+        self.wheel.borrow_mut().insert(deadline_ns, alarm)
+    }
+
+    /// Takes an alarm back before it fired; `None` if it has. The caller drops it, outside of the borrow.
+    #[inline]
+    pub(crate) fn cancel(&self, key: TimerKey) -> Option<Alarm> {
+        self.wheel.borrow_mut().cancel(key)
+    }
+
+    /// Whether the alarm has not fired yet, and whether it wakes the task of `waker`.
+    pub(crate) fn look(&self, key: TimerKey, waker: &Waker) -> Look {
+        match self.wheel.borrow_mut().get_mut(key) {
+            None => Look::Fired,
+            Some(Alarm::Wake(own)) if own.will_wake(waker) => Look::Waiting,
+            Some(_) => Look::WakesAnother,
+        }
+    }
+
+    /// Lets the alarm wake `waker`; returns what it did before, to be dropped outside of the borrow.
+    pub(crate) fn replace(&self, key: TimerKey, waker: Waker) -> Option<Alarm> {
+        let mut wheel = self.wheel.borrow_mut();
+        let alarm = wheel.get_mut(key)?;
+        Some(std::mem::replace(alarm, Alarm::Wake(waker)))
+    }
+
+    /// The earliest deadline; after a cancel it may be too early, never too late.
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        self.wheel.borrow_mut().next_deadline()
+    }
+
+    /// Fires all that is due, in order of deadline and insertion.
+    pub(crate) fn fire(&self, now_ns: u64, ready: &ReadyList) {
+        loop {
+            // Not in the loop's head: the borrow has to end before foreign wakers run.
+            let due = self.wheel.borrow_mut().pop_due(now_ns);
+            let Some(alarm) = due else { return };
+            match alarm {
+                Alarm::Wake(waker) => waker.wake(),
+                Alarm::Call(claim) => claim.schedule(ready),
+            }
+        }
+    }
+
+    /// Takes any alarm out, for the end of the loop.
+    pub(crate) fn take_any(&self) -> Option<Alarm> {
+        self.wheel.borrow_mut().take_any()
+    }
+}
+
+/// The answer of [`Timers::look`].
+pub(crate) enum Look {
+    Fired,
+    Waiting,
+    WakesAnother,
+}

@@ -1,0 +1,298 @@
+//! FIFO of waiting wakers; leaving the line early is O(1).
+//!
+//! Every primitive that can make a task wait (queue, lock, event, …) keeps one line per condition
+//! and stores the waker of each waiting future in it. The line is a doubly linked list whose nodes
+//! live in a slab:
+//!
+//! ```text
+//! head ──► slot 2 ◄──► slot 0 ◄──► slot 5 ◄── tail          free ──► slot 1 ──► slot 3 ──► slot 4
+//! ```
+//!
+//! A [`WaitKey`] is a slot number and the serial number of the entry. Serial numbers only ever
+//! rise, so a key of an entry that has left is recognised even if its slot serves another one: *not
+//! in line any more* is what "called" means here. [`Place`] wraps a key for the use in a future.
+//!
+//! No foreign code runs while the line is borrowed: wakers are cloned, woken and dropped before or
+//! after. Whoever takes an entry out gets it by value.
+//!
+//! It is *not* a lock and knows no condition: the owner decides whom to call and what a called
+//! future finds. Slots are reused, never given back before the list is dropped.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::num::NonZeroU64;
+use std::task::Waker;
+
+/// A line of waiting entries, in most cases plain wakers.
+pub(crate) struct WaitList<E = Waker> {
+    /// Beside the cell, so that the common question "does anyone wait?" is one load.
+    len: Cell<usize>,
+    line: RefCell<Line<E>>,
+}
+
+/// Names one entry of one [`WaitList`], for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct WaitKey {
+    serial: NonZeroU64,
+    index: u32,
+}
+
+impl<E> WaitList<E> {
+    pub(crate) const fn new() -> Self {
+        WaitList { len: Cell::new(0), line: RefCell::new(Line::new()) }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len.get()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len.get() == 0
+    }
+
+    /// Joins the line at its end.
+    pub(crate) fn push(&self, entry: E) -> WaitKey {
+        self.len.set(self.len.get() + 1);
+        self.line.borrow_mut().push_back(entry)
+    }
+
+    /// Takes the first entry out of the line.
+    pub(crate) fn pop_front(&self) -> Option<E> {
+        if self.is_empty() {
+            return None;
+        }
+        self.pop_front_until(NonZeroU64::MAX)
+    }
+
+    /// Leaves the line. False if the entry was not in it any more, that is, if it had been called.
+    pub(crate) fn remove(&self, key: WaitKey) -> bool {
+        let entry = self.line.borrow_mut().remove(key);
+        let was_in_line = entry.is_some();
+        if was_in_line {
+            self.len.set(self.len.get() - 1);
+        }
+        drop(entry); // foreign code, so only now that the borrow has ended and the count is right
+        was_in_line
+    }
+
+    /// Is the entry in line? If so and it is not `is_current`, puts `fresh()` in its place, without
+    /// moving it.
+    pub(crate) fn refresh_with(
+        &self,
+        key: WaitKey,
+        is_current: impl FnOnce(&E) -> bool,
+        fresh: impl FnOnce() -> E,
+    ) -> bool {
+        match self.line.borrow().get(key) {
+            None => return false,
+            Some(entry) if is_current(entry) => return true,
+            Some(_) => {}
+        }
+        let mut fresh = Some(fresh()); // foreign code: the entry may be gone afterwards
+        let is_in_line = match self.line.borrow_mut().get_mut(key) {
+            Some(entry) => {
+                fresh = fresh.map(|fresh| std::mem::replace(entry, fresh));
+                true
+            }
+            None => false,
+        };
+        drop(fresh); // the former entry, or the one that came too late
+        is_in_line
+    }
+
+    fn pop_front_until(&self, last: NonZeroU64) -> Option<E> {
+        let entry = self.line.borrow_mut().pop_front(last)?;
+        self.len.set(self.len.get() - 1);
+        Some(entry)
+    }
+}
+
+impl WaitList<Waker> {
+    /// Is the entry in line? If so, makes sure that it would wake the task of `waker`.
+    pub(crate) fn refresh(&self, key: WaitKey, waker: &Waker) -> bool {
+        self.refresh_with(key, |old| old.will_wake(waker), || waker.clone())
+    }
+
+    /// Calls the first in line. False if nobody waits.
+    pub(crate) fn wake_one(&self) -> bool {
+        match self.pop_front() {
+            Some(waker) => {
+                waker.wake();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Calls everybody who is in line now, in order; who joins during the call is not meant.
+    pub(crate) fn wake_all(&self) {
+        if self.is_empty() {
+            return;
+        }
+        let last = self.line.borrow().last_serial;
+        while let Some(waker) = self.pop_front_until(last) {
+            waker.wake();
+        }
+    }
+}
+
+impl<E> fmt::Debug for WaitList<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitList").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// Where a future stands with respect to a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It has not joined, or has used its call.
+    Outside,
+    /// It waits.
+    InLine,
+    /// It was taken out of the line to be woken and has not acted on it yet.
+    Called,
+}
+
+/// A future's place in a line.
+///
+/// `poll` answers where the future stands and turns *called* into *outside*: the caller now acts on
+/// the call. A future with a place must `leave` in its `Drop`, and pass the call on if it was
+/// called and the condition still holds.
+#[derive(Debug, Default)]
+pub(crate) struct Place {
+    key: Option<WaitKey>,
+}
+
+impl Place {
+    pub(crate) const fn new() -> Self {
+        Place { key: None }
+    }
+
+    /// Where does the future stand? While it waits, its waker is kept up to date and its place
+    /// stays.
+    pub(crate) fn poll(&mut self, line: &WaitList, waker: &Waker) -> Standing {
+        let Some(key) = self.key else {
+            return Standing::Outside;
+        };
+        if line.refresh(key, waker) {
+            return Standing::InLine;
+        }
+        self.key = None;
+        Standing::Called
+    }
+
+    /// Joins the line at its end. The future must not be in it.
+    pub(crate) fn enter(&mut self, line: &WaitList, waker: &Waker) {
+        debug_assert!(self.key.is_none(), "a future waits in one place only");
+        self.key = Some(line.push(waker.clone()));
+    }
+
+    /// Gives the place up and says where the future stood.
+    pub(crate) fn leave(&mut self, line: &WaitList) -> Standing {
+        match self.key.take() {
+            None => Standing::Outside,
+            Some(key) if line.remove(key) => Standing::InLine,
+            Some(_) => Standing::Called,
+        }
+    }
+}
+
+/// No slot: the end of the line or of the free list.
+const NONE: u32 = u32::MAX;
+
+/// The plain data structure; nothing in here calls foreign code.
+struct Line<E> {
+    slots: Vec<Slot<E>>,
+    head: u32,
+    tail: u32,
+    free: u32,
+    last_serial: NonZeroU64,
+}
+
+struct Slot<E> {
+    /// `None` in a free slot.
+    entry: Option<E>,
+    /// Of the entry; 0 in a free slot, which no key has.
+    serial: u64,
+    prev: u32,
+    /// The next in line, or in a free slot the next free one.
+    next: u32,
+}
+
+impl<E> Line<E> {
+    const fn new() -> Self {
+        Line { slots: Vec::new(), head: NONE, tail: NONE, free: NONE, last_serial: NonZeroU64::MIN }
+    }
+
+    fn get(&self, key: WaitKey) -> Option<&E> {
+        let slot = self.slots.get(key.index as usize)?;
+        if slot.serial == key.serial.get() { slot.entry.as_ref() } else { None }
+    }
+
+    fn get_mut(&mut self, key: WaitKey) -> Option<&mut E> {
+        let slot = self.slots.get_mut(key.index as usize)?;
+        if slot.serial == key.serial.get() { slot.entry.as_mut() } else { None }
+    }
+
+    fn push_back(&mut self, entry: E) -> WaitKey {
+        // 2^64 waits are never reached: at one a nanosecond they take 584 years
+        self.last_serial = self.last_serial.saturating_add(1);
+        let serial = self.last_serial;
+        let slot = Slot { entry: Some(entry), serial: serial.get(), prev: self.tail, next: NONE };
+        let index = match self.slots.get_mut(self.free as usize) {
+            Some(free) => {
+                let index = self.free;
+                self.free = free.next;
+                *free = slot; // the free slot is empty: nothing foreign is dropped
+                index
+            }
+            None => {
+                let index = u32::try_from(self.slots.len()).unwrap_or(NONE);
+                assert!(index != NONE, "more than 2^32 futures wait in one line");
+                self.slots.push(slot);
+                index
+            }
+        };
+        match self.slots.get_mut(self.tail as usize) {
+            Some(last) => last.next = index,
+            None => self.head = index,
+        }
+        self.tail = index;
+        WaitKey { serial, index }
+    }
+
+    fn pop_front(&mut self, last: NonZeroU64) -> Option<E> {
+        let first = self.slots.get(self.head as usize)?;
+        if first.serial > last.get() {
+            return None;
+        }
+        self.unlink(self.head)
+    }
+
+    fn remove(&mut self, key: WaitKey) -> Option<E> {
+        self.get(key)?;
+        self.unlink(key.index)
+    }
+
+    /// Takes the entry out of a slot that is in line.
+    fn unlink(&mut self, index: u32) -> Option<E> {
+        let slot = &mut self.slots[index as usize];
+        let (prev, next) = (slot.prev, slot.next);
+        let entry = slot.entry.take();
+        slot.serial = 0;
+        slot.next = self.free;
+        self.free = index;
+        match self.slots.get_mut(prev as usize) {
+            Some(before) => before.next = next,
+            None => self.head = next,
+        }
+        match self.slots.get_mut(next as usize) {
+            Some(after) => after.prev = prev,
+            None => self.tail = prev,
+        }
+        entry
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+//! The line against a plain model, and foreign code that calls back into it.
+
+use super::*;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Wake;
+
+#[derive(Default)]
+struct Counter(AtomicUsize);
+
+impl Wake for Counter {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Counter {
+    fn pair() -> (Arc<Counter>, Waker) {
+        let counter = Arc::new(Counter::default());
+        (counter.clone(), Waker::from(counter))
+    }
+
+    fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+fn xorshift(seed: &mut u64) -> u64 {
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    *seed
+}
+
+#[test]
+fn random_operations_match_a_deque() {
+    for mut seed in 1..=40_u64 {
+        let list = WaitList::<u64>::new();
+        let mut model: VecDeque<(WaitKey, u64)> = VecDeque::new();
+        let mut gone: Vec<WaitKey> = Vec::new();
+        for step in 0..1_000 {
+            let dice = xorshift(&mut seed);
+            let at = (dice >> 16) as usize % model.len().max(1);
+            match dice % 8 {
+                0..=2 => model.push_back((list.push(step), step)),
+                3 => {
+                    let expected = model.pop_front();
+                    assert_eq!(list.pop_front(), expected.map(|(_, value)| value));
+                    gone.extend(expected.map(|(key, _)| key));
+                }
+                4 | 5 => {
+                    if let Some((key, _)) = model.remove(at) {
+                        assert!(list.remove(key));
+                        gone.push(key);
+                    }
+                }
+                6 => {
+                    if let Some((key, value)) = model.get_mut(at) {
+                        assert!(list.refresh_with(
+                            *key,
+                            |old| { old == value },
+                            || unreachable!("it is current")
+                        ));
+                        assert!(list.refresh_with(*key, |_| false, || step));
+                        *value = step;
+                    }
+                }
+                _ => {
+                    if let Some(&key) = gone.get((dice >> 16) as usize % gone.len().max(1)) {
+                        assert!(!list.remove(key));
+                        assert!(!list.refresh_with(key, |_| true, || step));
+                    }
+                }
+            }
+            assert_eq!(list.len(), model.len());
+            assert_eq!(list.is_empty(), model.is_empty());
+        }
+        while let Some((_, value)) = model.pop_front() {
+            assert_eq!(list.pop_front(), Some(value));
+        }
+        assert_eq!(list.pop_front(), None);
+    }
+}
+
+#[test]
+fn slots_are_reused_and_old_keys_stay_dead() {
+    let list = WaitList::<u8>::new();
+    let old = list.push(1);
+    assert!(list.remove(old));
+    for _ in 0..100 {
+        let key = list.push(2);
+        assert_ne!(key, old);
+        assert!(!list.remove(old));
+        assert!(list.remove(key));
+    }
+    assert_eq!(list.line.borrow().slots.len(), 1);
+}
+
+#[test]
+fn refresh_replaces_only_a_waker_of_another_task() {
+    let list = WaitList::new();
+    let ((a, waker_a), (b, waker_b)) = (Counter::pair(), Counter::pair());
+    let key = list.push(waker_a.clone());
+    let references = Arc::strong_count(&a);
+    assert!(list.refresh(key, &waker_a));
+    assert_eq!(Arc::strong_count(&a), references);
+    assert!(list.refresh(key, &waker_b));
+    assert_eq!(Arc::strong_count(&a), references - 1);
+    assert!(list.wake_one());
+    assert_eq!((a.count(), b.count()), (0, 1));
+    assert!(!list.refresh(key, &waker_b));
+    assert!(!list.wake_one());
+}
+
+#[test]
+fn a_place_is_outside_then_in_line_then_called_then_outside() {
+    let list = WaitList::new();
+    let (_, waker) = Counter::pair();
+    let mut place = Place::new();
+    assert_eq!(place.poll(&list, &waker), Standing::Outside);
+    place.enter(&list, &waker);
+    assert_eq!(place.poll(&list, &waker), Standing::InLine);
+    assert!(list.wake_one());
+    assert_eq!(place.poll(&list, &waker), Standing::Called);
+    assert_eq!(place.poll(&list, &waker), Standing::Outside);
+    place.enter(&list, &waker);
+    assert_eq!(place.leave(&list), Standing::InLine);
+    place.enter(&list, &waker);
+    list.wake_all();
+    assert_eq!(place.leave(&list), Standing::Called);
+    assert_eq!(place.leave(&list), Standing::Outside);
+    assert!(list.is_empty());
+}
+
+thread_local! {
+    static LIST: Rc<WaitList> = Rc::new(WaitList::new());
+}
+
+/// A waker that uses the list whenever it is woken or dropped.
+struct Meddler;
+
+impl Meddler {
+    fn meddle() {
+        LIST.with(|list| {
+            let key = list.push(Waker::noop().clone());
+            assert!(list.refresh(key, Waker::noop()));
+            assert!(list.remove(key));
+        });
+    }
+}
+
+impl Wake for Meddler {
+    fn wake(self: Arc<Self>) {
+        Meddler::meddle();
+        LIST.with(|list| list.push(Waker::from(Arc::new(Meddler))));
+    }
+}
+
+impl Drop for Meddler {
+    fn drop(&mut self) {
+        Meddler::meddle();
+    }
+}
+
+#[test]
+fn wakers_may_use_the_list_while_they_are_woken_replaced_or_dropped() {
+    let list = LIST.with(Rc::clone);
+    let meddler = || Waker::from(Arc::new(Meddler));
+    let key = list.push(meddler());
+    assert!(list.refresh(key, &meddler()));
+    assert!(list.remove(key));
+    for _ in 0..3 {
+        list.push(meddler());
+    }
+    list.wake_all(); // each joins again, which this call must not see
+    assert_eq!(list.len(), 3);
+    while list.pop_front().is_some() {}
+}

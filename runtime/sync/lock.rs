@@ -1,0 +1,290 @@
+//! A lock that holds its data, with asyncio's fairness.
+//!
+//! ```text
+//!            acquire, nobody waits            release, nobody waits
+//!   Free ────────────────────────────► Held ────────────────────────► Free
+//!                                       │ ▲
+//!             release, somebody waits:  │ │ the called one runs
+//!             call the first in line    ▼ │
+//!                                     Promised ──► the called one gives up: call the next, else Free
+//! ```
+//!
+//! While the lock is *promised* nobody holds it, but nobody else can take it either: a task that
+//! releases and acquires again at once goes to the end of the line. `Free` implies that the line is
+//! empty, so this one state decides whether the fast path is open.
+//!
+//! The data lies in a `RefCell` that only guards borrow. It is *not* reentrant.
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::kernel::{Place, Standing, WaitList};
+
+/// Gives one task at a time access to a value, in the order in which they asked.
+///
+/// Between two `await`s no other task runs, so a lock is only needed for what must stay untouched
+/// *across* an `await`; for the rest a `RefCell` does. Share a lock between tasks by `Rc<Lock<T>>`.
+/// A task that acquires a lock it already holds waits for ever.
+///
+/// # asyncio
+/// `asyncio.Lock`, except that it contains what it protects and that its guard releases it.
+///
+/// # Examples
+/// ```
+/// use evloop::Lock;
+/// use std::rc::Rc;
+///
+/// evloop::run(async {
+///     let log = Rc::new(Lock::new(Vec::new()));
+///     let task = evloop::create_task({
+///         let log = log.clone();
+///         async move {
+///             let mut log = log.acquire().await;
+///             log.push("begin");
+///             evloop::yield_now().await; // the log is still ours
+///             log.push("end");
+///         }
+///     });
+///     evloop::yield_now().await;
+///     assert!(log.locked());
+///     log.acquire().await.push("after");
+///     task.await.unwrap();
+///     assert_eq!(*log.acquire().await, ["begin", "end", "after"]);
+/// });
+/// ```
+#[doc(alias = "Mutex")]
+pub struct Lock<T: ?Sized> {
+    gate: Gate,
+    value: RefCell<T>,
+}
+
+impl<T> Lock<T> {
+    /// Makes an unlocked lock around `value`.
+    ///
+    /// # asyncio
+    /// `asyncio.Lock()`.
+    pub const fn new(value: T) -> Self {
+        Lock { gate: Gate::new(), value: RefCell::new(value) }
+    }
+
+    /// Ends the lock and returns its value.
+    pub fn into_inner(self) -> T {
+        self.value.into_inner()
+    }
+}
+
+impl<T: ?Sized> Lock<T> {
+    /// Waits for the lock and returns a guard that gives access to the value and releases on drop.
+    ///
+    /// The lock is taken at once only if it is free and nobody waits; else the caller waits at the
+    /// end of the line.
+    ///
+    /// # Cancel safety
+    /// Safe. Dropping the future leaves the line; a turn already granted passes to the next.
+    ///
+    /// # asyncio
+    /// `async with lock:` or `await lock.acquire()`. Same order.
+    ///
+    /// # Examples
+    /// ```
+    /// evloop::run(async {
+    ///     let lock = evloop::Lock::new(1);
+    ///     *lock.acquire().await += 1;
+    ///     assert_eq!(lock.into_inner(), 2);
+    /// });
+    /// ```
+    #[doc(alias = "lock")]
+    pub fn acquire(&self) -> impl Future<Output = LockGuard<'_, T>> {
+        Acquire { lock: self, place: Place::new() }
+    }
+
+    /// Takes the lock if that is possible at once.
+    ///
+    /// # Errors
+    /// [`WouldWait`] if the lock is held or promised to somebody in line.
+    ///
+    /// # asyncio
+    /// No counterpart: there one tests `locked()` first.
+    ///
+    /// # Examples
+    /// ```
+    /// let lock = evloop::Lock::new(());
+    /// let guard = lock.acquire_nowait().unwrap();
+    /// assert!(lock.acquire_nowait().is_err());
+    /// drop(guard);
+    /// assert!(lock.acquire_nowait().is_ok());
+    /// ```
+    #[doc(alias = "try_lock")]
+    pub fn acquire_nowait(&self) -> Result<LockGuard<'_, T>, WouldWait> {
+        if self.gate.turn.get() == Turn::Free { Ok(self.enter()) } else { Err(WouldWait) }
+    }
+
+    /// Does somebody hold the lock?
+    ///
+    /// False for a moment after a release even if others wait: the first of them has been called
+    /// and has not run yet. Nobody can step in between.
+    ///
+    /// # asyncio
+    /// `lock.locked()`.
+    pub fn locked(&self) -> bool {
+        self.gate.turn.get() == Turn::Held
+    }
+
+    /// The value, without locking: the borrow proves that nobody else has it.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut()
+    }
+
+    fn enter(&self) -> LockGuard<'_, T> {
+        // only guards borrow the value, and there is none unless the gate is held
+        let value = self.value.borrow_mut();
+        self.gate.turn.set(Turn::Held);
+        LockGuard { value, release: Release(&self.gate), lock: self }
+    }
+}
+
+impl<T: Default> Default for Lock<T> {
+    fn default() -> Self {
+        Lock::new(T::default())
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for Lock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lock")
+            .field("locked", &self.locked())
+            .field("waiters", &self.gate.line.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Access to the value of a [`Lock`]; dropping it releases the lock and calls the first in line.
+///
+/// # asyncio
+/// The body of `async with lock:`; dropping is `lock.release()`.
+#[must_use = "a guard that is dropped at once releases the lock again"]
+pub struct LockGuard<'a, T: ?Sized> {
+    // declared, hence dropped first: the value is accessible again before anybody is called
+    value: RefMut<'a, T>,
+    #[expect(dead_code, reason = "it acts on drop")]
+    release: Release<'a>,
+    lock: &'a Lock<T>,
+}
+
+impl<'a, T: ?Sized> LockGuard<'a, T> {
+    /// The lock that this guard holds.
+    ///
+    /// An associated function, so that it hides no method of the value.
+    pub fn lock(guard: &Self) -> &'a Lock<T> {
+        guard.lock
+    }
+}
+
+impl<T: ?Sized> Deref for LockGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: ?Sized> DerefMut for LockGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for LockGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LockGuard").field(&&*self.value).finish()
+    }
+}
+
+/// `acquire_nowait` found that it would have to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WouldWait;
+
+impl fmt::Display for WouldWait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("taken, or others wait in line: await acquire() to wait for a turn")
+    }
+}
+
+impl Error for WouldWait {}
+
+struct Acquire<'a, T: ?Sized> {
+    lock: &'a Lock<T>,
+    place: Place,
+}
+
+impl<'a, T: ?Sized> Future for Acquire<'a, T> {
+    type Output = LockGuard<'a, T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<LockGuard<'a, T>> {
+        let lock = self.lock;
+        match self.place.poll(&lock.gate.line, cx.waker()) {
+            Standing::InLine => return Poll::Pending,
+            Standing::Called => return Poll::Ready(lock.enter()),
+            Standing::Outside => {}
+        }
+        if let Ok(guard) = lock.acquire_nowait() {
+            return Poll::Ready(guard);
+        }
+        self.place.enter(&lock.gate.line, cx.waker());
+        Poll::Pending
+    }
+}
+
+impl<T: ?Sized> Drop for Acquire<'_, T> {
+    fn drop(&mut self) {
+        if self.place.leave(&self.lock.gate.line) == Standing::Called {
+            self.lock.gate.pass_on();
+        }
+    }
+}
+
+/// Who may go in; knows nothing of the value.
+struct Gate {
+    turn: Cell<Turn>,
+    line: WaitList,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Nobody is in, nobody waits.
+    Free,
+    /// Nobody is in; the first in line has been called and has not come yet.
+    Promised,
+    /// Somebody is in.
+    Held,
+}
+
+impl Gate {
+    const fn new() -> Self {
+        Gate { turn: Cell::new(Turn::Free), line: WaitList::new() }
+    }
+
+    /// Calls the next in line after a release, or after the one who was called has given up.
+    fn pass_on(&self) {
+        match self.line.pop_front() {
+            Some(waker) => {
+                self.turn.set(Turn::Promised);
+                waker.wake();
+            }
+            None => self.turn.set(Turn::Free),
+        }
+    }
+}
+
+struct Release<'a>(&'a Gate);
+
+impl Drop for Release<'_> {
+    fn drop(&mut self) {
+        self.0.pass_on();
+    }
+}

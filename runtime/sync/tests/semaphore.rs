@@ -1,0 +1,138 @@
+//! `Semaphore`: permits reserved at release (scenario O21), dropping, counting.
+
+use super::{Count, HandLoop, poll};
+use crate::sync::{Semaphore, WouldWait};
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+#[test]
+fn a_permit_is_reserved_at_release() {
+    let trace = HandLoop::trace(async |ev| {
+        let semaphore = Rc::new(Semaphore::new(1));
+        for name in ["A", "B", "C"] {
+            let (ev, semaphore) = (ev.clone(), semaphore.clone());
+            ev.clone().spawn(async move {
+                let permit = semaphore.acquire().await;
+                ev.log(format!("{name} in"));
+                if name == "A" {
+                    ev.yield_now().await;
+                    drop(permit);
+                    ev.log(format!("A released; locked()={}", semaphore.locked()));
+                    let _permit = semaphore.acquire().await;
+                    ev.log("A again");
+                }
+            });
+        }
+    });
+    assert_eq!(trace, "2:A in | 3:A released; locked()=true | 4:B in | 5:C in | 6:A again");
+}
+
+#[test]
+fn two_releases_in_one_step_call_two() {
+    let trace = HandLoop::trace(async |ev| {
+        let semaphore = Rc::new(Semaphore::new(0));
+        for name in 1..=3 {
+            let (ev, semaphore) = (ev.clone(), semaphore.clone());
+            ev.clone().spawn(async move {
+                semaphore.acquire().await.forget();
+                ev.log(name.to_string());
+            });
+        }
+        ev.yield_now().await;
+        semaphore.release();
+        semaphore.release();
+        ev.log(format!("locked {}", semaphore.locked()));
+        ev.yield_now().await;
+        ev.log("main");
+        semaphore.release();
+    });
+    assert_eq!(trace, "2:locked true | 3:1 | 3:2 | 3:main | 4:3");
+}
+
+#[test]
+fn tasks_that_acquire_twice_alternate() {
+    let trace = HandLoop::trace(async |ev| {
+        let semaphore = Rc::new(Semaphore::new(1));
+        for name in ["a", "b", "c"] {
+            let (ev, semaphore) = (ev.clone(), semaphore.clone());
+            ev.clone().spawn(async move {
+                for _ in 0..2 {
+                    let _permit = semaphore.acquire().await;
+                    ev.yield_now().await;
+                    ev.log(name);
+                }
+            });
+        }
+    });
+    assert_eq!(trace, "3:a | 5:b | 7:c | 9:a | 11:b | 13:c");
+}
+
+#[test]
+fn with_free_permits_a_newcomer_still_queues_behind_a_called_one() {
+    let semaphore = Semaphore::new(0);
+    let (count, waker) = Count::pair();
+    let mut first = Box::pin(semaphore.acquire());
+    let mut late = Box::pin(semaphore.acquire());
+    assert!(poll(&mut first, Waker::noop()).is_pending());
+    semaphore.release(); // reserved for the first
+    semaphore.release(); // free, but the first has not run
+    assert!(semaphore.locked());
+    assert_eq!(semaphore.acquire_nowait().unwrap_err(), WouldWait);
+    assert!(poll(&mut late, &waker).is_pending());
+    assert_eq!(count.get(), 0);
+    let Poll::Ready(permit) = poll(&mut first, Waker::noop()) else { panic!("called") };
+    assert_eq!(count.get(), 1, "the first serves those behind it");
+    assert!(poll(&mut late, &waker).is_ready());
+    permit.forget();
+    assert_eq!(format!("{semaphore:?}"), "Semaphore { permits: 1, waiters: 0 }");
+}
+
+#[test]
+fn a_called_waiter_that_is_dropped_gives_its_permit_to_the_next_or_back() {
+    let semaphore = Semaphore::new(0);
+    let (count, waker) = Count::pair();
+    let mut first = Box::pin(semaphore.acquire());
+    let mut second = Box::pin(semaphore.acquire());
+    let mut third = Box::pin(semaphore.acquire());
+    assert!(poll(&mut first, Waker::noop()).is_pending());
+    assert!(poll(&mut second, Waker::noop()).is_pending());
+    assert!(poll(&mut third, &waker).is_pending());
+    drop(second); // leaves early
+    semaphore.release();
+    drop(first); // was called
+    assert_eq!(count.get(), 1);
+    drop(third);
+    assert!(!semaphore.locked());
+    assert!(semaphore.acquire_nowait().is_ok());
+}
+
+#[test]
+fn a_spurious_poll_keeps_the_place() {
+    let semaphore = Semaphore::new(0);
+    let ((a, waker_a), (b, waker_b)) = (Count::pair(), Count::pair());
+    let mut first = Box::pin(semaphore.acquire());
+    let mut second = Box::pin(semaphore.acquire());
+    assert!(poll(&mut first, Waker::noop()).is_pending());
+    assert!(poll(&mut second, &waker_b).is_pending());
+    assert!(poll(&mut first, &waker_a).is_pending());
+    semaphore.release();
+    assert_eq!((a.get(), b.get()), (1, 0));
+}
+
+#[test]
+fn a_waiter_that_leaves_serves_those_behind_it_if_permits_are_free() {
+    let semaphore = Semaphore::new(0);
+    let (count, waker) = Count::pair();
+    let mut called = Box::pin(semaphore.acquire());
+    assert!(poll(&mut called, Waker::noop()).is_pending());
+    semaphore.release();
+    semaphore.release(); // free, but nobody passes the one that was called
+    let mut leaving = Box::pin(semaphore.acquire());
+    let mut last = Box::pin(semaphore.acquire());
+    assert!(poll(&mut leaving, Waker::noop()).is_pending());
+    assert!(poll(&mut last, &waker).is_pending());
+    drop(leaving);
+    assert_eq!(count.get(), 1);
+    drop((called, last));
+    assert_eq!(format!("{semaphore:?}"), "Semaphore { permits: 2, waiters: 0 }");
+}

@@ -1,0 +1,22 @@
+//! Tasks as users work with them: starting, gathering, cancelling with cleanup.
+//!
+//! The tasks themselves are the kernel's; what is here is built on its door.
+
+mod catch_cancel;
+mod finally;
+mod functions;
+mod gather;
+mod on_cancel;
+mod yield_now;
+
+pub use catch_cancel::{Cancellation, CatchCancel, catch_cancel};
+pub use finally::finally;
+pub use functions::{
+    NoRunningLoop, all_tasks, call_at, call_later, call_soon, create_task, current_task, get_running_loop,
+};
+pub use gather::{
+    Children, Gather, GatherAll, GatherError, Gatherable, Gathering, IntoTask, Mode, Oks, Results,
+    TryChildren, TryGather, TryGatherable, Values, gather, gather_all, try_gather,
+};
+pub use on_cancel::{Cancelling, on_cancel};
+pub use yield_now::{YieldNow, yield_now};
