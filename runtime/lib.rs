@@ -1,10 +1,116 @@
 //! asyncio for Rust: an event loop on one thread, with asyncio's words and asyncio's order of events.
+//!
+//! A loop lives on one thread. Its tasks are ordinary futures that need not be `Send`, so shared state is
+//! an `Rc<RefCell<…>>` or a [`Queue`], not an `Arc<Mutex<…>>`. What is scheduled first runs first; virtual
+//! time is built in; a cancellation waits for cleanups that await.
+//!
+//! # Run
+//! [`run`] makes a loop, runs a future on it, ends what is left and returns the output. `#[evloop::main]`
+//! does that for `main`.
+//!
+//! ```
+//! use evloop::{Queue, sleep, time::millis};
+//! use std::rc::Rc;
+//!
+//! #[evloop::main]
+//! async fn main() {
+//!     let queue = Rc::new(Queue::new(10));
+//!     let consumer = evloop::create_task({
+//!         let queue = queue.clone();
+//!         async move {
+//!             while let Ok(item) = queue.get().await {
+//!                 println!("consume {item}");
+//!                 queue.task_done();
+//!             }
+//!         }
+//!     });
+//!     for item in 0..5 {
+//!         sleep(millis(1)).await;
+//!         queue.put(item).await.unwrap();
+//!     }
+//!     queue.join().await; // every item was taken and done
+//!     queue.shutdown(); // the consumer's get() now fails, its loop ends
+//!     consumer.await.unwrap();
+//! }
+//! ```
+//!
+//! # Start and wait
+//! [`create_task`] starts a task and gives a [`Task`], which is awaited for `Result<T, TaskError>`.
+//! [`gather`] waits for several, [`wait_for`] no longer than a timeout. [`call_soon`] and [`call_later`]
+//! schedule plain callbacks into the same FIFO. [`to_thread`] runs what blocks; [`LoopProxy`] is how other
+//! threads reach a loop.
+//!
+//! # Cancel
+//! [`Task::cancel`](TaskRef::cancel) asks a task to end. The request goes to the innermost thing that it
+//! waits in: an awaited task or a [`gather`] passes it on and waits; [`catch_cancel`] hands it to the code,
+//! [`on_cancel`] to a handler, [`finally`] to a cleanup, and all of them may await. Where nothing is in its
+//! way, the task's future is dropped and the task ends cancelled.
+//!
+//! ```
+//! use evloop::{on_cancel, sleep, time::{millis, secs}};
+//!
+//! evloop::run(async {
+//!     let work = evloop::create_task(on_cancel(sleep(secs(3600)), async |c| {
+//!         sleep(millis(1)).await; // say goodbye, flush, hand back
+//!         c.rethrow().await
+//!     }));
+//!     evloop::yield_now().await;
+//!     work.cancel();
+//!     assert!(work.await.unwrap_err().is_cancelled()); // after the goodbye
+//! });
+//! ```
+//!
+//! # Test
+//! `#[evloop::test]` runs a test on the virtual clock: hours pass at once, instants are exact, and a test
+//! whose tasks are all stuck fails with their list instead of hanging.
+//!
+//! ```
+//! use evloop::{now, sleep, time::secs};
+//!
+//! #[evloop::test]
+//! async fn an_hour_is_exactly_an_hour() {
+//!     let start = now();
+//!     sleep(secs(3600)).await;
+//!     assert_eq!(now() - start, secs(3600));
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! # From asyncio
+//! | asyncio | evloop |
+//! |---|---|
+//! | `asyncio.run(main())` | [`run`]`(main())`, `#[evloop::main]` |
+//! | `loop = asyncio.new_event_loop()` | [`EventLoop::new`]; its scheduling methods are on [`LoopHandle`] |
+//! | `loop.run_until_complete`, `run_forever`, `stop` | the same names |
+//! | `asyncio.get_running_loop()` | [`get_running_loop`] |
+//! | `asyncio.create_task(coro)` | [`create_task`]`(future)` |
+//! | `await task`, `task.cancel()`, `cancelling`, `uncancel`, `add_done_callback` | the same names on [`Task`] and [`TaskRef`] |
+//! | `asyncio.current_task()`, `all_tasks()` | [`current_task`], [`all_tasks`] |
+//! | `asyncio.sleep(1)`, `sleep(0)` | [`sleep`]`(secs(1))`, [`yield_now`] |
+//! | `asyncio.gather(a, b)` | [`gather`]`((a, b))`, [`try_gather`] for children that return `Result` |
+//! | `gather(…, return_exceptions=True)` | [`gather_all`] |
+//! | `asyncio.wait_for(aw, 5)` | [`wait_for`]`(future, secs(5))` |
+//! | `except CancelledError`, `finally` | [`catch_cancel`], [`on_cancel`], [`finally`] |
+//! | `loop.call_soon`, `call_later`, `call_at`, `time` | [`call_soon`], [`call_later`], [`call_at`], [`now`] |
+//! | `loop.call_soon_threadsafe(f)` | [`LoopProxy::call_soon`] |
+//! | `run_coroutine_threadsafe(coro, loop)` | [`LoopProxy::create_task`] |
+//! | `asyncio.to_thread(f)` | [`to_thread`]`(f)` |
+//! | `asyncio.Future` | [`Promise`] |
+//! | `asyncio.Queue`, `PriorityQueue`, `LifoQueue` | [`Queue`], [`PriorityQueue`], [`LifoQueue`] |
+//! | `asyncio.Lock`, `Semaphore` | [`Lock`], [`Semaphore`] |
+//! | `loop.set_exception_handler` | [`LoopHandle::set_exception_handler`] |
+//! | an exception | a `Result` in the task's output; a panic is caught at its task |
+//!
+//! Where the behaviour differs on purpose, [`deviations`] says so and why.
+//!
+//! # Features
+//! `macros` (default): the two attributes. A feature adds names and changes nothing else.
 
-#![cfg_attr(docsrs, feature(doc_cfg))]
 // The library's own tests use the attributes under the crate's public name.
 #[cfg(test)]
 extern crate self as evloop;
 
+pub mod deviations;
 mod kernel;
 pub mod queue;
 mod runner;

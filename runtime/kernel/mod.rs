@@ -7,7 +7,8 @@
 //! 1. `context` (a loop's state), `report`
 //! 2. `task` (tasks and callbacks: what stands in the FIFO)
 //! 3. `node` (one scope as its owner sees it), `join` (awaiting a task)
-//! 4. `event_loop` (the turn) with `builder`, `run_error`, `timer_handle`, `proxy`, `remote_task`
+//! 4. `proxy`, `remote_task`, `timer_handle`, `loop_handle`: what is asked of a loop
+//! 5. `event_loop` (the turn), `builder`, `run_error`
 
 mod atomic;
 mod builder;
@@ -19,6 +20,7 @@ mod exception;
 #[expect(unsafe_code, reason = "one block with a face per thread, reached by pointers")]
 mod home_cell;
 mod join;
+mod loop_handle;
 mod node;
 mod proxy;
 #[expect(unsafe_code, reason = "the direct wait and the registration of its bell")]
@@ -37,9 +39,10 @@ mod wait_list;
 
 pub use builder::Builder;
 pub use clock::Clock;
-pub use event_loop::{EventLoop, LoopHandle};
+pub use event_loop::EventLoop;
 pub use exception::ErrorContext;
 pub use join::{Join, JoinMut, JoinRef};
+pub use loop_handle::LoopHandle;
 pub use proxy::{LoopClosed, LoopProxy};
 pub use remote_task::RemoteTask;
 pub use run_error::{RunError, Stuck};
@@ -49,7 +52,7 @@ pub use timer_handle::TimerHandle;
 
 pub(crate) use clock::real_now;
 pub(crate) use context::with_current;
-pub(crate) use event_loop::{far_from, spawn_here};
+pub(crate) use loop_handle::{far_from, spawn_here};
 pub(crate) use node::{Polled, Scope, Token, raise_here};
 pub(crate) use proxy::JobTicket;
 pub(crate) use task::current_task;

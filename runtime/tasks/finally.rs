@@ -52,7 +52,8 @@ pub async fn finally<F: IntoFuture>(body: F, cleanup: impl IntoFuture<Output = (
         let mut body = pin!(Some(body.into_future()));
         poll_fn(|cx| {
             let polled = {
-                let mut content = body.as_mut().as_pin_mut().expect("polled after it was ready");
+                // It is dropped only when this is ready.
+                let Some(mut content) = body.as_mut().as_pin_mut() else { return Poll::Pending };
                 panic::catch_unwind(AssertUnwindSafe(|| scope.poll(cx, |cx| content.as_mut().poll(cx))))
             };
             let ended = match polled {

@@ -69,7 +69,8 @@ where
         let mut body = pin!(Some(future.into_future()));
         let ended = poll_fn(|cx| {
             let polled = {
-                let mut content = body.as_mut().as_pin_mut().expect("polled after it was ready");
+                // It is dropped only when this is ready.
+                let Some(mut content) = body.as_mut().as_pin_mut() else { return Poll::Pending };
                 scope.poll(cx, |cx| content.as_mut().poll(cx))
             };
             match polled {

@@ -51,7 +51,18 @@ impl Bell {
         let _ = self.poller.notify();
     }
 
-    #[cfg(unix)]
+    /// Where `polling` waits on one descriptor of its own.
+    #[cfg(any(
+        target_os = "linux",
+        target_os = "android",
+        target_os = "illumos",
+        target_os = "solaris",
+        target_vendor = "apple",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd",
+        target_os = "dragonfly",
+    ))]
     pub(crate) fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         std::os::fd::AsFd::as_fd(&self.poller)
     }

@@ -42,10 +42,11 @@ pub(super) unsafe fn run(entry: NonNull<Entry>) {
     home.steps.set(home.steps.get() + 1);
     let task_before = home.current_task.replace(Some(entry));
     let node_before = home.current_node.replace(NIL);
-    // SAFETY (all three): alive, at home, unfinished, and no poll of it is under way: its step is this.
     let mut ended = if flags & (CANCEL | OFFER) == 0 {
+        // SAFETY: alive, at home, unfinished, and no poll of it is under way: its step is this.
         unsafe { poll(task) }
     } else {
+        // SAFETY: as above.
         unsafe { cancel::poll_offered(task, home) }
     };
     if !ended && header.root.get() != NIL {

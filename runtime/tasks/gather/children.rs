@@ -34,7 +34,7 @@ impl<T> IntoTask for Task<T> {
     }
 }
 
-/// What [`gather`] and [`gather_all`] take: tuples of up to twelve, arrays, vectors, and iterators, of
+/// What [`gather`](crate::gather()) and [`gather_all`](crate::gather_all) take: tuples of up to twelve, arrays, vectors, and iterators, of
 /// tasks or futures. `Kind` tells tuples from iterators and is inferred.
 pub trait Gatherable<Kind> {
     /// The children as tasks.
@@ -45,7 +45,7 @@ pub trait Gatherable<Kind> {
     fn start(self) -> Self::Children;
 }
 
-/// What [`try_gather`] takes: as [`Gatherable`], of children that return `Result` with one error type.
+/// What [`try_gather`](crate::try_gather) takes: as [`Gatherable`], of children that return `Result` with one error type.
 pub trait TryGatherable<Kind>: Gatherable<Kind, Children: TryChildren> {}
 
 impl<Kind, G: Gatherable<Kind, Children: TryChildren>> TryGatherable<Kind> for G {}

@@ -4,7 +4,7 @@ use super::GatherError;
 use super::children::{Children, TryChildren};
 use crate::kernel::{TaskError, TaskRef};
 
-/// What the three functions do differently; an implementation detail of [`Gathering`].
+/// What the three functions do differently; an implementation detail of [`Gathering`](super::Gathering).
 pub trait Mode<C> {
     /// What awaiting gives.
     type Output;
@@ -20,13 +20,13 @@ pub trait Mode<C> {
     fn success(children: &mut C) -> Self::Output;
 }
 
-/// The mode of [`gather`].
+/// The mode of [`gather`](crate::gather()).
 #[derive(Debug)]
 pub struct Values;
-/// The mode of [`gather_all`].
+/// The mode of [`gather_all`](crate::gather_all).
 #[derive(Debug)]
 pub struct Results;
-/// The mode of [`try_gather`].
+/// The mode of [`try_gather`](crate::try_gather).
 #[derive(Debug)]
 pub struct Oks;
 

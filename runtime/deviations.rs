@@ -1,0 +1,45 @@
+//! Where evloop differs from asyncio, on purpose. Everything else that has asyncio's name has its
+//! behaviour, down to the order in which things run; the project's tests hold it to traces that CPython
+//! printed.
+//!
+//! # Because Rust is not Python
+//! * **Errors are values.** A task's ordinary error is inside its output. What ends a task without a value
+//!   is a cancellation or a panic: [`TaskError`](crate::TaskError). The first *failed* child of
+//!   [`gather`](crate::gather()) is one that was cancelled or panicked; [`try_gather`](crate::try_gather)
+//!   looks into `Result`s.
+//! * **A request does not throw.** [`cancel`](crate::TaskRef::cancel) marks the task and wakes it. At its next
+//!   step the request is offered while the task is polled, and the innermost scope takes it. So cancelling
+//!   somebody who awaits a task reaches that task one iteration later than in asyncio.
+//! * **Dropping is the second way to cancel.** A future may be dropped at any await; it leaves its line, and
+//!   passes on a turn it was already given. Nothing can await then: only cancelling waits for cleanups.
+//! * **A value that is there stands.** A task that cancels itself and then returns without suspending ends
+//!   with its value; in asyncio the value is lost.
+//! * **[`Task`](crate::Task) is awaited by value, once.** `(&task).await` clones the output, for as many
+//!   awaiters as one likes. A task is `IntoFuture`, not a future, since otherwise `gather` could not take
+//!   both tasks and futures; [`join`](crate::Task::join) gives the future.
+//! * **Time is `Duration` and `Instant`.** A [`sleep`](crate::sleep())'s or
+//!   [`wait_for`](crate::wait_for)'s time counts from the call; asyncio counts from the first await.
+//!
+//! # Because it is better
+//! * **Timers with one deadline fire first come, first served.** asyncio's heap gives them no order.
+//! * **A ready value beats its timeout.** asyncio's [`wait_for`](crate::wait_for) raises although the value is
+//!   there when both come in one iteration. With a timeout of zero the content is polled once; there it
+//!   never starts.
+//! * **A cancelled [`gather`](crate::gather()) waits for all its children.** asyncio's resumes its awaiter
+//!   after the first one while others are still cleaning up.
+//! * **Cancelling one awaiter of a [`Promise`](crate::Promise) leaves the promise alone.** In asyncio it
+//!   cancels the future under everybody else who awaits it.
+//! * **[`cancelling`](crate::TaskRef::cancelling) counts `cancel()` calls only**, never the deliveries of
+//!   deadlines, so it need not be corrected by those who made them.
+//! * **Nobody's task is forgotten.** The loop owns its tasks until they end; asyncio's only knows them
+//!   weakly.
+//! * **Panics that nobody sees are reported**, when they happen or when the last one who could see them is
+//!   gone, not at some garbage collection.
+//! * **The end of a run waits for blocking jobs for 10 seconds**, not 300, then says so and leaves them.
+//! * **Between batches the outside is asked less often while there is work**: after up to 64 steps rather
+//!   than after each batch, always at a batch boundary.
+//!   [`steps_per_look(1)`](crate::Builder::steps_per_look) is asyncio's way.
+//!
+//! # Not there yet
+//! Sockets, streams, subprocesses and signals; task groups, `timeout()` blocks, `wait`, `as_completed`,
+//! `shield`; events, conditions, barriers; context variables, eager tasks, debug mode.

@@ -1,0 +1,229 @@
+//! The handle to a loop, for its own thread.
+
+use std::fmt;
+use std::panic::Location;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::clock::real_now;
+use super::context::{Home, LoopRef, RemoteRef, Shared, current_loop};
+use super::exception::ErrorContext;
+use super::proxy::LoopProxy;
+use super::task::callback::{Callback, Handle};
+use super::task::{Task, TaskRef, live_tasks, spawn};
+use super::timer_handle::TimerHandle;
+use super::timers::Alarm;
+
+/// The loop, for its own thread: schedule callbacks and tasks, read its time, stop it.
+///
+/// Cheap to clone. It does not keep the loop going; once the [`EventLoop`](crate::EventLoop) is dropped, new tasks are
+/// born cancelled and new callbacks are dropped.
+///
+/// # asyncio
+/// What `asyncio.get_running_loop()` returns.
+#[derive(Clone)]
+pub struct LoopHandle {
+    loop_ref: LoopRef,
+}
+
+impl LoopHandle {
+    pub(super) fn new(loop_ref: LoopRef) -> Self {
+        Self { loop_ref }
+    }
+
+    /// The loop this code runs in.
+    pub(crate) fn current() -> Option<Self> {
+        current_loop().map(|loop_ref| Self { loop_ref })
+    }
+
+    /// Starts a task: its first step is at the end of the FIFO.
+    ///
+    /// # Panics
+    /// If the loop was dropped.
+    ///
+    /// # asyncio
+    /// `loop.create_task(coro)`.
+    #[track_caller]
+    pub fn create_task<F: Future + 'static>(&self, future: F) -> Task<F::Output> {
+        self.spawn_at(future, Location::caller())
+    }
+
+    #[track_caller]
+    fn spawn_at<F: Future + 'static>(
+        &self,
+        future: F,
+        location: &'static Location<'static>,
+    ) -> Task<F::Output> {
+        let shared = self.loop_ref.cell().shared();
+        self.loop_ref
+            .with(|home| {
+                self.mail_first(home, shared);
+                spawn(&self.loop_ref, home, future, location)
+            })
+            .expect("the event loop is closed; keep the EventLoop alive as long as its handles are used")
+    }
+
+    /// Calls `f` in the next iteration, in order of the calls.
+    ///
+    /// # asyncio
+    /// `loop.call_soon(f)`.
+    pub fn call_soon(&self, f: impl FnOnce() + 'static) -> Handle {
+        let shared = self.loop_ref.cell().shared();
+        let callback = Callback::new(f);
+        let handle = callback.handle();
+        self.loop_ref.with(|home| {
+            if !home.closing.get() {
+                self.mail_first(home, shared);
+                callback.schedule(home);
+                home.ring_if_idle(shared);
+            }
+        });
+        handle
+    }
+
+    /// Calls `f` after `delay`.
+    ///
+    /// # asyncio
+    /// `loop.call_later(delay, f)`.
+    pub fn call_later(&self, delay: Duration, f: impl FnOnce() + 'static) -> TimerHandle {
+        let now = self.time();
+        self.call_at(now.checked_add(delay).unwrap_or_else(|| far_from(now)), f)
+    }
+
+    /// Calls `f` at a time of the loop's clock, exactly once, never earlier. Ties are first come, first
+    /// served.
+    ///
+    /// # asyncio
+    /// `loop.call_at(when, f)`, where ties have no order.
+    pub fn call_at(&self, when: Instant, f: impl FnOnce() + 'static) -> TimerHandle {
+        let callback = Callback::new(f);
+        let handle = callback.handle();
+        let key = self.loop_ref.with(|home| {
+            (!home.closing.get()).then(|| {
+                let key = home.timers.insert(home.time.ns(when), Alarm::Call(callback.into_claim()));
+                home.ring_if_idle(self.loop_ref.cell().shared());
+                key
+            })
+        });
+        TimerHandle::new(handle, when, key.flatten(), self.loop_ref.clone())
+    }
+
+    /// The loop's time.
+    ///
+    /// # asyncio
+    /// `loop.time()`.
+    #[must_use]
+    pub fn time(&self) -> Instant {
+        self.loop_ref.with(|home| home.time.now()).unwrap_or_else(real_now)
+    }
+
+    /// Ends the present [`run_forever`](crate::EventLoop::run_forever) or
+    /// [`run_until_complete`](crate::EventLoop::run_until_complete) after this iteration, or the next one after
+    /// its first.
+    ///
+    /// # asyncio
+    /// `loop.stop()`.
+    pub fn stop(&self) {
+        self.loop_ref.with(|home| {
+            home.stopping.set(true);
+            home.ring_if_idle(self.loop_ref.cell().shared());
+        });
+    }
+
+    /// Whether the loop is inside one of its `run` methods.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.loop_ref.with(|home| home.running.get()).unwrap_or(false)
+    }
+
+    /// Whether the [`EventLoop`](crate::EventLoop) was dropped.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.loop_ref.is_closed()
+    }
+
+    /// How many iterations the loop has made: batches of ready tasks and callbacks. The first step of
+    /// the first task is in iteration 1.
+    #[must_use]
+    pub fn iterations(&self) -> u64 {
+        self.loop_ref.with(|home| home.turns.get()).unwrap_or(0)
+    }
+
+    /// The unfinished tasks, in order of creation.
+    ///
+    /// # asyncio
+    /// `asyncio.all_tasks(loop)`.
+    #[must_use]
+    pub fn all_tasks(&self) -> Vec<TaskRef> {
+        self.loop_ref.with(live_tasks).unwrap_or_default()
+    }
+
+    /// What other threads talk to this loop with.
+    #[must_use]
+    pub fn proxy(&self) -> LoopProxy {
+        LoopProxy::new(RemoteRef::new(&self.loop_ref))
+    }
+
+    /// Sets who is told about panics that nobody else sees: in callbacks, in destructors, in tasks that
+    /// nobody awaits. Without a handler they go to standard error. A handler that panics itself is told to
+    /// standard error, together with what it was called for.
+    ///
+    /// # asyncio
+    /// `loop.set_exception_handler(handler)`.
+    pub fn set_exception_handler(&self, handler: impl Fn(&ErrorContext<'_>) + 'static) {
+        let former = self.loop_ref.with(|home| home.handler.borrow_mut().replace(Rc::new(handler)));
+        drop(former);
+    }
+
+    /// Back to standard error.
+    ///
+    /// # asyncio
+    /// `loop.set_exception_handler(None)`.
+    pub fn reset_exception_handler(&self) {
+        let former = self.loop_ref.with(|home| home.handler.borrow_mut().take());
+        drop(former);
+    }
+
+    /// Mail comes first: what another thread scheduled before this moment stands before what is
+    /// scheduled now, as in asyncio, where both go to the same FIFO at once.
+    fn mail_first(&self, home: &Home, shared: &Shared) {
+        if shared.inbox.has_mail() {
+            home.collect_mail(shared);
+        }
+    }
+
+    pub(crate) fn loop_ref(&self) -> &LoopRef {
+        &self.loop_ref
+    }
+
+    /// Living scope nodes, roots included: for leak checks.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn scope_nodes(&self) -> usize {
+        self.loop_ref.with(|home| home.scopes.borrow().len()).unwrap_or(0)
+    }
+}
+
+impl fmt::Debug for LoopHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoopHandle")
+            .field("id", &self.loop_ref.cell().shared().id)
+            .field("running", &self.is_running())
+            .field("closed", &self.is_closed())
+            .finish()
+    }
+}
+
+/// Starts a task in the loop this code runs in; outside of one, gives the future back.
+pub(crate) fn spawn_here<F: Future + 'static>(
+    future: F,
+    location: &'static Location<'static>,
+) -> Result<Task<F::Output>, F> {
+    let Some(handle) = LoopHandle::current() else { return Err(future) };
+    Ok(handle.spawn_at(future, location))
+}
+
+/// A time so far away that nobody sees it come, where `now + delay` is beyond what `Instant` can hold.
+pub(crate) fn far_from(now: Instant) -> Instant {
+    now + Duration::from_secs(30 * 365 * 24 * 60 * 60)
+}
