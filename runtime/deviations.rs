@@ -29,6 +29,9 @@
 //!   after the first one while others are still cleaning up.
 //! * **Cancelling one awaiter of a [`Promise`](crate::Promise) leaves the promise alone.** In asyncio it
 //!   cancels the future under everybody else who awaits it.
+//! * **A deadline acts in the step that it wakes.** asyncio's only asks for a cancellation then, which comes an
+//!   iteration later: a `cancel()` after the deadline in the same iteration still wins there, here it is too
+//!   late. Of equal nested deadlines with nothing to clean up the inner one answers first.
 //! * **[`cancelling`](crate::TaskRef::cancelling) counts `cancel()` calls only**, never the deliveries of
 //!   deadlines, so it need not be corrected by those who made them.
 //! * **Nobody's task is forgotten.** The loop owns its tasks until they end; asyncio's only knows them
@@ -39,6 +42,9 @@
 //! * **Between batches the outside is asked less often while there is work**: after up to 64 steps rather
 //!   than after each batch, always at a batch boundary.
 //!   [`steps_per_look(1)`](crate::Builder::steps_per_look) is asyncio's way.
+//! * **Wakes from other threads are collected at a batch's end** or when something is scheduled by
+//!   `call_soon` or `create_task`, so that these keep asyncio's order; a task that only yields may stand before
+//!   what another thread scheduled a moment earlier.
 //!
 //! # Not there yet
 //! Sockets, streams, subprocesses and signals; task groups, `timeout()` blocks, `wait`, `as_completed`,

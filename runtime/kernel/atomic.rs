@@ -3,10 +3,10 @@
 #[cfg(all(test, loom))]
 pub(crate) use loom::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicIsize, Ordering, fence},
+    atomic::{AtomicBool, AtomicIsize, Ordering},
 };
 #[cfg(not(all(test, loom)))]
 pub(crate) use std::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicIsize, Ordering, fence},
+    atomic::{AtomicBool, AtomicIsize, Ordering},
 };

@@ -1,8 +1,9 @@
 //! The loop's time: the only `Instant::now()` of the crate.
 //!
-//! Inside the kernel, time is a `u64` of nanoseconds since the loop was made (580 years of them). Outside
-//! it is std's `Instant`; virtual time is the start plus the virtual time elapsed, so deadlines of both
-//! clocks have one type.
+//! Inside the kernel, time is a `u64` of nanoseconds, [`BIRTH`] when the loop was made: there is room for
+//! deadlines from before that, which keep their order, and for 540 years after it. Outside it is std's
+//! `Instant`; virtual time is the start plus the virtual time elapsed, so deadlines of both clocks have
+//! one type.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -22,57 +23,67 @@ pub enum Clock {
     Virtual,
 }
 
+/// The kernel's time when its loop was made: 36 years of room for earlier deadlines.
+pub(crate) const BIRTH: u64 = 1 << 60;
+
 /// A running clock of either kind.
 pub(crate) struct TimeSource {
     start: Instant,
-    /// Virtual nanoseconds since `start`; `None` for the monotonic clock.
-    elapsed: Option<Cell<u64>>,
+    /// The virtual time; `None` for the monotonic clock.
+    virtual_now: Option<Cell<u64>>,
 }
 
 impl TimeSource {
     pub(crate) fn new(clock: Clock) -> Self {
-        let elapsed = match clock {
+        let virtual_now = match clock {
             Clock::Monotonic => None,
-            Clock::Virtual => Some(Cell::new(0)),
+            Clock::Virtual => Some(Cell::new(BIRTH)),
         };
-        Self { start: Instant::now(), elapsed }
+        Self { start: Instant::now(), virtual_now }
     }
 
     pub(crate) fn is_virtual(&self) -> bool {
-        self.elapsed.is_some()
+        self.virtual_now.is_some()
     }
 
-    /// Nanoseconds since the loop was made.
+    /// The kernel's time.
     #[inline]
     pub(crate) fn now_ns(&self) -> u64 {
-        match &self.elapsed {
-            None => nanos(self.start.elapsed()),
-            Some(elapsed) => elapsed.get(),
+        match &self.virtual_now {
+            None => BIRTH.saturating_add(nanos(self.start.elapsed())),
+            Some(now) => now.get(),
         }
     }
 
     pub(crate) fn now(&self) -> Instant {
-        match &self.elapsed {
+        match &self.virtual_now {
             None => Instant::now(),
-            Some(elapsed) => self.instant(elapsed.get()),
+            Some(now) => self.instant(now.get()),
         }
     }
 
-    /// The instant `ns` after the start. Saturates at what `Instant` can hold.
+    /// The instant of a time of the kernel's; the start for one that `Instant` cannot hold.
     pub(crate) fn instant(&self, ns: u64) -> Instant {
-        self.start.checked_add(Duration::from_nanos(ns)).unwrap_or(self.start)
+        let instant = match ns.checked_sub(BIRTH) {
+            Some(after) => self.start.checked_add(Duration::from_nanos(after)),
+            None => self.start.checked_sub(Duration::from_nanos(BIRTH - ns)),
+        };
+        instant.unwrap_or(self.start)
     }
 
-    /// The kernel's form of an instant; what lies before the start is 0, that is, overdue.
+    /// The kernel's form of an instant.
     #[inline]
     pub(crate) fn ns(&self, instant: Instant) -> u64 {
-        nanos(instant.saturating_duration_since(self.start))
+        match instant.checked_duration_since(self.start) {
+            Some(after) => BIRTH.saturating_add(nanos(after)),
+            None => BIRTH.saturating_sub(nanos(self.start.saturating_duration_since(instant))),
+        }
     }
 
     /// Moves virtual time forward to `ns`; never back.
     pub(crate) fn advance_to(&self, ns: u64) {
-        if let Some(elapsed) = &self.elapsed {
-            elapsed.set(elapsed.get().max(ns));
+        if let Some(now) = &self.virtual_now {
+            now.set(now.get().max(ns));
         }
     }
 }

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use slab::Slab;
 
-use super::clock::TimeSource;
+use super::clock::{BIRTH, TimeSource};
 use super::exception::ExceptionHandler;
 use super::home_cell::{self, AwayRef, HomeCell, HomeRef};
 use super::reactor::{Bell, Reactor};
@@ -121,7 +121,7 @@ impl Home {
             ready: ReadyList::new(),
             memory: FreeList::new(),
             live: RefCell::new(Slab::new()),
-            timers: Timers::new(),
+            timers: Timers::starting_at(BIRTH),
             scopes: RefCell::new(ScopeTree::new()),
             reactor: Reactor::new(),
             time,
@@ -192,16 +192,20 @@ impl Home {
 /// Calls `f` with the loop this thread is in, or returns `None` outside of any.
 #[inline]
 pub(crate) fn with_current<R>(f: impl FnOnce(&Block, &Home) -> R) -> Option<R> {
-    // SAFETY: `Shared` and `Home` are the only types that `HomeRef::new` is called with (the aliases above
-    // are what the crate uses). The reference does not leave this call, during which the guard that made
-    // the loop current stays on the stack.
+    // SAFETY: `Shared` and `Home` are the types of every block that is entered (the aliases above are what
+    // the crate uses).
     let block = unsafe { home_cell::current::<Shared, Home>() }?;
+    // SAFETY: current, hence alive; and it stays alive until this call returns, since the guard that made it
+    // current is held by one of the frames that wait for this one. The reference does not leave this call.
+    let block = unsafe { block.as_ref() };
     block.home_if_current().map(|home| f(block, home))
 }
 
 /// Takes a counted reference to the loop this thread is in.
 pub(crate) fn current_loop() -> Option<LoopRef> {
-    // SAFETY: as in `with_current`; it counts itself before the reference ends, on the birth thread, since
-    // a loop is entered nowhere else.
-    unsafe { home_cell::current::<Shared, Home>().map(|block| LoopRef::retain(NonNull::from(block))) }
+    // SAFETY: as in `with_current`.
+    let block = unsafe { home_cell::current::<Shared, Home>() }?;
+    // SAFETY: current, hence alive; on its birth thread, since a loop is entered nowhere else; the pointer is
+    // `current`'s.
+    Some(unsafe { LoopRef::retain(block) })
 }

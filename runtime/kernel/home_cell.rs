@@ -19,10 +19,13 @@
 use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicIsize, Ordering, fence};
+use std::sync::atomic::{AtomicIsize, Ordering};
 
 /// References the loop owns from the start. Larger than any number of objects that fit in memory.
 const PREPAID: isize = isize::MAX / 4;
+/// Handed out at home and given back abroad, references run out: 2^60 of them in no time that a machine
+/// of 64 bits has, 2^28 in a week of blocking jobs on one of 32. When so many are out, they are paid anew.
+const PAY_AT: isize = PREPAID / 2;
 
 thread_local! {
     /// The block whose loop works on this thread at this moment; null outside of every loop. It is
@@ -75,9 +78,30 @@ impl<S, H> HomeCell<S, H> {
     #[inline]
     fn retain_at_home(&self) {
         if self.closed.get() {
-            self.refs.fetch_add(1, Ordering::Relaxed);
-        } else {
-            self.handed_out.set(self.handed_out.get() + 1);
+            return self.retain_anywhere();
+        }
+        self.handed_out.set(self.handed_out.get() + 1);
+        if cfg!(target_pointer_width = "32") && self.handed_out.get() >= PAY_AT {
+            self.pay();
+        }
+    }
+
+    /// Takes one more reference, on any thread. The caller's own keeps the block alive.
+    fn retain_anywhere(&self) {
+        // Relaxed: the new reference comes from one that is counted.
+        if self.refs.fetch_add(1, Ordering::Relaxed) > isize::MAX / 4 * 3 {
+            // Only forgotten references can be so many; going on would be unsound.
+            std::process::abort();
+        }
+    }
+
+    /// Pays for what was handed out: the sum of both counts stays, and both are far from their ends. At
+    /// home, before the close.
+    #[cold]
+    fn pay(&self) {
+        let handed_out = self.handed_out.replace(0);
+        if self.refs.fetch_add(handed_out, Ordering::Relaxed) > isize::MAX / 2 {
+            std::process::abort();
         }
     }
 
@@ -104,13 +128,22 @@ impl<S, H> HomeCell<S, H> {
     /// The caller owns one reference of `this` and does not use it again.
     pub(crate) unsafe fn release_anywhere(this: NonNull<Self>) {
         // SAFETY: the caller's reference keeps the block alive up to here.
-        if unsafe { this.as_ref() }.refs.fetch_sub(1, Ordering::Release) == 1 {
-            fence(Ordering::Acquire);
-            // SAFETY: `new` made it by `Box::leak`, and this was the last reference. The home value is
-            // gone already: the loop's own references were given back by the close, which removed it,
-            // or by the frame that was busy then.
-            drop(unsafe { Box::from_raw(this.as_ptr()) });
+        if unsafe { this.as_ref() }.refs.fetch_sub(1, Ordering::Release) != 1 {
+            // From here on others may have freed it.
+            return;
         }
+        // SAFETY: this was the last reference: nobody else frees it.
+        let block = unsafe { this.as_ref() };
+        // With the `Release` of all others: their use of the block comes before its end. A load, not a
+        // fence: it reads what the subtraction wrote, which continues the release sequences of all those
+        // before it; and ThreadSanitizer understands it.
+        block.refs.load(Ordering::Acquire);
+        // SAFETY: `new` made it by `Box::leak` and `this` comes from there, never from a `&HomeCell`; nobody
+        // else refers to it. The home value is gone, so nothing of it is dropped on this thread: before the
+        // close the count cannot come to an end, the close is made through a counted `HomeRef`, and so is
+        // every frame that was busy then (`with` borrows one, `Entered` owns one): the one that found nobody
+        // busy has removed the home value before it gave that reference back.
+        drop(unsafe { Box::from_raw(this.as_ptr()) });
     }
 
     /// Drops the home value of a closed cell that no frame can see any more.
@@ -143,12 +176,13 @@ impl<S, H> HomeRef<S, H> {
         Self { block: NonNull::from(block), not_send: PhantomData }
     }
 
-    /// Takes a reference out of the block that `header` keeps alive.
+    /// Takes one more reference to a block that somebody else keeps alive.
     ///
     /// # Safety
-    /// `block` is alive and this is its birth thread.
+    /// `block` is alive, this is its birth thread, and the pointer comes from a `HomeRef` (by way of
+    /// `hand_out` or `current`), not from a `&HomeCell`: the block may be freed through it.
     pub(crate) unsafe fn retain(block: NonNull<HomeCell<S, H>>) -> Self {
-        // SAFETY: the caller's first duty.
+        // SAFETY: alive by the caller's word.
         unsafe { block.as_ref() }.retain_at_home();
         Self { block, not_send: PhantomData }
     }
@@ -177,6 +211,9 @@ impl<S, H> HomeRef<S, H> {
     }
 
     /// Makes this the current loop of the thread until the guard is dropped.
+    ///
+    /// Guards are dropped in the reverse order of their making: each lives in a frame of the kernel, never
+    /// in what a user could keep.
     pub(crate) fn enter(&self) -> Entered<S, H> {
         let busy = self.clone();
         busy.cell().busy.set(busy.cell().busy.get() + 1);
@@ -287,7 +324,7 @@ impl<S, H> Clone for AwayRef<S, H> {
     fn clone(&self) -> Self {
         // SAFETY: this reference is counted. The atomic counter may be used while the loop still counts
         // its own by hand: both add up.
-        unsafe { self.0.as_ref() }.refs.fetch_add(1, Ordering::Relaxed);
+        unsafe { self.0.as_ref() }.retain_anywhere();
         Self(self.0)
     }
 }
@@ -299,15 +336,69 @@ impl<S, H> Drop for AwayRef<S, H> {
     }
 }
 
-/// Calls `f` with the current loop's home value, or returns `None` outside of any loop.
+/// The block of the loop this thread is in; `None` outside of any.
+///
+/// The pointer is good as long as the `Entered` guard that made the loop current is on the stack: at least
+/// to the end of the caller's own frame, unless that drops the guard itself.
 ///
 /// # Safety
 /// Every `HomeCell` that is ever entered in this process has the types `S` and `H`: the thread-local
 /// pointer carries no type. (`context.rs` fixes them by a type alias and is the only caller.)
 #[inline]
-pub(crate) unsafe fn current<'a, S, H>() -> Option<&'a HomeCell<S, H>> {
-    let block: *const HomeCell<S, H> = CURRENT.get().cast();
-    // SAFETY: non-null only while an `Entered` guard on this thread's stack keeps the block alive; the
-    // type is the caller's duty. The caller limits `'a` to the life of that guard.
-    unsafe { block.as_ref() }
+pub(crate) unsafe fn current<S, H>() -> Option<NonNull<HomeCell<S, H>>> {
+    NonNull::new(CURRENT.get().cast_mut().cast())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::thread;
+
+    /// These blocks are never entered: `current` knows only those of loops.
+    type Ref = HomeRef<Arc<()>, Arc<()>>;
+
+    #[test]
+    fn the_home_value_goes_with_the_close_and_the_rest_with_the_last_reference() {
+        let (shared, home) = (Arc::new(()), Arc::new(()));
+        let block = Ref::new(shared.clone(), home.clone());
+        let away = AwayRef::new(&block);
+        let again = block.clone();
+        block.close();
+        assert_eq!((Arc::strong_count(&shared), Arc::strong_count(&home)), (2, 1));
+        drop((block, again));
+        assert_eq!(Arc::strong_count(&shared), 2);
+        thread::spawn(move || drop(away.clone())).join().unwrap();
+        assert_eq!(Arc::strong_count(&shared), 1);
+    }
+
+    #[test]
+    fn the_home_value_stays_while_a_frame_may_see_it() {
+        let home = Arc::new(());
+        let block = Ref::new(Arc::new(()), home.clone());
+        block.with(|home| {
+            block.close();
+            assert!(block.is_closed() && block.with(|_| ()).is_some());
+            assert_eq!(Arc::strong_count(home), 2);
+        });
+        assert!(block.with(|_| ()).is_none());
+        assert_eq!(Arc::strong_count(&home), 1);
+    }
+
+    #[test]
+    fn references_that_are_handed_out_here_and_given_back_there_are_paid_anew() {
+        let shared = Arc::new(());
+        let block = Ref::new(shared.clone(), Arc::new(()));
+        // As after so many of them; the block's own is one more.
+        block.cell().handed_out.set(PAY_AT);
+        block.cell().refs.store(PREPAID - (PAY_AT - 1), Ordering::Relaxed);
+        block.cell().pay();
+        let away = AwayRef::new(&block);
+        assert_eq!(block.cell().refs.load(Ordering::Relaxed) - block.cell().handed_out.get(), PREPAID);
+        block.close();
+        drop(block);
+        assert_eq!(Arc::strong_count(&shared), 2);
+        drop(away);
+        assert_eq!(Arc::strong_count(&shared), 1);
+    }
 }

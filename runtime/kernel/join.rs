@@ -40,12 +40,13 @@ impl Waiting {
                 return true;
             }
             if let Some(delivery) = self.scope.take(home) {
-                if task.done() && !self.scope.has_hold(home) {
+                self.scope.hold(delivery);
+                if task.done() {
                     // A request beats a value that is only just there (O17).
-                    self.scope.raise_out(delivery);
+                    let all = self.scope.take_hold().unwrap_or(delivery);
+                    self.scope.raise_out(all);
                     return true;
                 }
-                self.scope.hold(delivery);
                 task.cancel();
             }
             false

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use super::context::{Home, Shared, with_current};
 use super::scope::delivery::{Delivery, Offer, Raised};
 use super::scope::tree::{NIL, NodeKey, ScopeTree, Wakers};
-use super::task::{current_root, may_extend, note_woken, poll_under, wake_all};
+use super::task::{current_root, extend, may_extend, note_woken, poll_again, poll_under, wake_all};
 
 /// What a poll of a node's content came to.
 pub(crate) enum Polled<T> {
@@ -141,13 +141,9 @@ impl Scope {
             return self.taken(home, taken);
         }
         if let Some(mut offer) = own {
-            if may_extend(home, &offer) {
-                offer.extensions += 1;
+            if extend(home, &mut offer) {
                 let wakers = {
                     let mut tree = home.scopes.borrow_mut();
-                    if !offer.took {
-                        offer.born = tree.next_serial();
-                    }
                     tree.keep_own_offer(index, offer);
                     tree.wakers_below(index)
                 };
@@ -181,7 +177,7 @@ impl Scope {
             let Some(offer) = again else {
                 return raised.map_or(Polled::Pending, |r| self.taken(home, r.delivery));
             };
-            let (result, offer) = poll_under(home, offer, || self.poll_inside(home, cx, content));
+            let (result, offer) = poll_again(home, offer, || self.poll_inside(home, cx, content));
             if let Poll::Ready(value) = result {
                 return self.ready(value);
             }
@@ -226,6 +222,7 @@ impl Scope {
                 continue;
             }
             tree.open[i].took = true;
+            tree.open[i].took_now = true;
             tree.mark_served(index, id);
             let delivery = Delivery { origin, id, step: home.steps.get() };
             result = Some(match result {
@@ -303,8 +300,11 @@ impl Scope {
             self.hold(delivery);
         }
         self.set_cleaning(false);
-        if let Some(delivery) = self.take_hold() {
-            self.raise_out(delivery);
+        match self.take_hold() {
+            Some(delivery) => self.raise_out(delivery),
+            // The task it was held in has ended, and the owner has moved to another one, which must not
+            // wait for ever.
+            None => raise_here(None),
         }
     }
 
@@ -326,11 +326,6 @@ impl Scope {
     /// Whether the node has passed its delivery on: its owner pends for ever.
     pub(crate) fn is_dead(&self, home: &Home) -> bool {
         home.scopes.borrow().is_dead(self.key.index)
-    }
-
-    /// Whether the node has accepted a delivery that is not decided yet.
-    pub(crate) fn has_hold(&self, home: &Home) -> bool {
-        home.scopes.borrow().has_hold(self.key.index)
     }
 
     /// Whether the node is in the tree.
@@ -438,25 +433,20 @@ pub(crate) fn raise_here(delivery: Option<Delivery>) {
     wake_all(wakers);
 }
 
-/// Sets the node that is being polled, and what offers are open, back when it goes, also on unwind.
+/// Sets the node that is being polled back when it goes, also on unwind.
 struct Inside<'a> {
     home: &'a Home,
     before: u32,
-    open: usize,
 }
 
 impl<'a> Inside<'a> {
     fn enter(home: &'a Home, node: u32) -> Self {
-        let open = home.scopes.borrow().open.len();
-        Self { home, before: home.current_node.replace(node), open }
+        Self { home, before: home.current_node.replace(node) }
     }
 }
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
         self.home.current_node.set(self.before);
-        if std::thread::panicking() {
-            self.home.scopes.borrow_mut().open.truncate(self.open);
-        }
     }
 }

@@ -66,8 +66,13 @@ pub async fn finally<F: IntoFuture>(body: F, cleanup: impl IntoFuture<Output = (
                 Err(payload) => Body::Panicked(payload),
             };
             scope.set_cleaning(true);
-            body.set(None);
-            Poll::Ready(ended)
+            // A destructor that panics is a way for the body to end, too; the first panic wins.
+            let dropped = panic::catch_unwind(AssertUnwindSafe(|| body.set(None)));
+            Poll::Ready(match (ended, dropped) {
+                (Body::Panicked(first), _) => Body::Panicked(first),
+                (_, Err(payload)) => Body::Panicked(payload),
+                (ended, Ok(())) => ended,
+            })
         })
         .await
     };

@@ -8,6 +8,8 @@
 //! starts a new one. The scheduler knows neither tasks nor timers nor I/O; it sees entries.
 
 pub(crate) mod inbox;
+#[cfg(all(test, loom))]
+mod loom;
 pub(crate) mod memory;
 
 use std::cell::Cell;
@@ -24,7 +26,8 @@ pub(crate) struct Entry {
 }
 
 /// What the scheduler may do with an entry. All functions take the entry's first address and may free
-/// it; all but `discard_abroad` are called at home only.
+/// it; all but `discard_abroad` are called at home only. None of them unwinds: they catch what foreign code
+/// throws.
 pub(crate) struct EntryVtable {
     /// Its turn has come. Owns the list's claim on the entry.
     pub(crate) run: unsafe fn(NonNull<Entry>),
@@ -127,6 +130,14 @@ impl ReadyList {
         // SAFETY: entries in the list are alive.
         self.batch.set(unsafe { entry.as_ref() }.next.get());
         Some(entry)
+    }
+}
+
+impl Drop for ReadyList {
+    /// The end of a loop empties the list, and then drops the last of what it owns, whose destructors may
+    /// schedule again. Each entry keeps the loop's block, so one that stayed would keep it for ever.
+    fn drop(&mut self) {
+        self.discard_all();
     }
 }
 

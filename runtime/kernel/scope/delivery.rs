@@ -39,11 +39,13 @@ pub(crate) struct Offer {
     pub(crate) saw_new: bool,
     /// Somebody took it.
     pub(crate) took: bool,
+    /// Somebody took it since it was last extended.
+    pub(crate) took_now: bool,
     /// The task was woken while it was open (beside the flag on the task itself).
     pub(crate) woken: bool,
 }
 
-/// Steps beyond the first for which an offer stays open.
+/// Steps beyond the first for which an offer stays open without anybody taking it.
 pub(crate) const EXTENSIONS: u8 = 2;
 
 impl Offer {
@@ -57,6 +59,7 @@ impl Offer {
             extensions: if again { EXTENSIONS } else { 0 },
             saw_new: false,
             took: false,
+            took_now: false,
             woken: false,
         }
     }

@@ -454,10 +454,12 @@ impl ScopeTree {
 
     /// Somebody below accepted a re-offer of what was raised here: if nothing pends for it, it is his now.
     pub(crate) fn settle_raised(&mut self, index: u32) {
-        if let Some(rare) = self.node_mut(index).and_then(|n| n.rare.as_mut())
+        let Some(n) = self.node_mut(index) else { return };
+        if let Some(rare) = n.rare.as_mut()
             && rare.raised.is_some_and(|r| !r.persists)
         {
             rare.raised = None;
+            n.reoffers = 0;
         }
     }
 
@@ -572,34 +574,46 @@ impl ScopeTree {
         }
     }
 
-    /// Everything below `top` that was taken in this very step counts as taken for `offer` too: two
-    /// deliveries of one step are one, and the outer origin decides what it becomes.
+    /// Everything inside of `top` that was taken in this very step counts as taken for `offer` too: two
+    /// deliveries of one step are one, and the outer origin decides what it becomes. The scopes that the
+    /// taker has opened since (its cleanup is one) are not asked either.
     pub(crate) fn coalesce(&mut self, top: NodeKey, offer: &mut Offer) {
-        let mut at = self.first_below(top.index);
+        let outside = self.ancestors(top.index);
+        // `top` itself is the home of tokens caught right inside of it.
+        let mut at = top.index;
         while at != NIL {
-            if self.move_origins(at, top, offer.step) {
+            if let Some(since) = self.move_origins(at, top, &outside, offer.step) {
                 offer.took = true;
                 self.mark_served(at, offer.id);
+                let mut below = self.first_below(at);
+                while below != NIL {
+                    if self.key(below).born > since {
+                        self.mark_served(below, offer.id);
+                    }
+                    below = self.next_below(below, at);
+                }
             }
             at = self.next_below(at, top.index);
         }
     }
 
-    /// Gives what node `at` took in `step` the origin `top`, unless it comes from further out.
-    fn move_origins(&mut self, at: u32, top: NodeKey, step: u64) -> bool {
-        let outside: Vec<NodeKey> = self.ancestors(top.index);
-        let Some(rare) = self.node_mut(at).and_then(|n| n.rare.as_mut()) else { return false };
-        let held = rare.hold.iter_mut();
-        let raised = rare.raised.iter_mut().map(|r| &mut r.delivery);
-        let tokens = rare.tokens.iter_mut().map(|t| &mut t.1);
-        let mut any = false;
-        for delivery in held.chain(raised).chain(tokens).filter(|d| d.step == step) {
-            any = true;
+    /// Gives what node `at` took in `step` the origin `top`, unless it comes from `outside`. Returns the
+    /// serial number since which what was opened below `at` belongs to the taker; `None`: took nothing.
+    fn move_origins(&mut self, at: u32, top: NodeKey, outside: &[NodeKey], step: u64) -> Option<u64> {
+        let born = self.key(at).born;
+        let rare = self.node_mut(at)?.rare.as_mut()?;
+        // All that is below a holder is its cleanup. What is raised has nothing below any more.
+        let held = rare.hold.iter_mut().map(|d| (born, d));
+        let raised = rare.raised.iter_mut().map(|r| (u64::MAX, &mut r.delivery));
+        let tokens = rare.tokens.iter_mut().map(|(id, d)| (*id, d));
+        let mut since = None;
+        for (from, delivery) in held.chain(raised).chain(tokens).filter(|(_, d)| d.step == step) {
+            since = Some(since.unwrap_or(u64::MAX).min(from));
             if !outside.contains(&delivery.origin) {
                 delivery.origin = top;
             }
         }
-        any
+        since
     }
 
     fn ancestors(&self, index: u32) -> Vec<NodeKey> {

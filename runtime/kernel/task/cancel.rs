@@ -4,8 +4,10 @@
 //! take it does. If nobody took it, the future is dropped. What nodes pass outwards arrives at the root
 //! (`settle_raised`) and ends the task once every cleanup below is over.
 
+use std::task::Poll;
+
 use super::header::{Header, TaskPtr};
-use super::offers::{may_extend, poll_under, wake_all};
+use super::offers::{extend, poll_again, poll_under, wake_all};
 use super::state::{CANCEL, OFFER, STARTED};
 use super::step::{end_cancelled, poll};
 use crate::kernel::context::Home;
@@ -36,11 +38,10 @@ pub(super) unsafe fn poll_offered(task: TaskPtr, home: &Home) -> bool {
         let serial = tree.next_serial();
         Offer::new(tree.key(root), serial, serial, home.steps.get(), false)
     } else {
-        let Some(mut offer) = kept else {
+        let Some(offer) = kept else {
             // SAFETY: the caller's duty.
             return unsafe { poll(task) };
         };
-        offer.woken = false;
         offer
     };
     // SAFETY: the caller's duty.
@@ -48,11 +49,7 @@ pub(super) unsafe fn poll_offered(task: TaskPtr, home: &Home) -> bool {
     if ended {
         return true;
     }
-    if may_extend(home, &offer) {
-        offer.extensions += 1;
-        if !offer.took {
-            offer.born = home.scopes.borrow_mut().next_serial();
-        }
+    if extend(home, &mut offer) {
         header.side(|side| side.offer = Some(offer));
         state.set(OFFER);
         let wakers = home.scopes.borrow_mut().wakers_below(root);
@@ -90,9 +87,11 @@ pub(super) unsafe fn settle_raised(task: TaskPtr, home: &Home) -> bool {
             unsafe { end(task, header, home) };
             return true;
         };
-        // SAFETY: the caller's duty.
-        let (ended, offer) = poll_under(home, offer, || unsafe { poll(task) });
-        if ended {
+        let (ended, offer) = poll_again(home, offer, || {
+            // SAFETY: the caller's duty; not called again after it has ended.
+            if unsafe { poll(task) } { Poll::Ready(()) } else { Poll::Pending }
+        });
+        if ended.is_ready() {
             return true;
         }
         if offer.took {

@@ -33,9 +33,12 @@ pub struct TaskRef {
 pub struct CallbackId(u32);
 
 impl TaskRef {
-    /// A counted reference. At home, `task` alive.
-    pub(super) fn of(task: TaskPtr) -> Self {
-        // SAFETY: private to the kernel's task folder, all of whose callers hold a live task at home.
+    /// A counted reference.
+    ///
+    /// # Safety
+    /// The task is alive and this is its thread.
+    pub(super) unsafe fn of(task: TaskPtr) -> Self {
+        // SAFETY: alive, at home.
         unsafe { task.state() }.clone_at_home();
         Self { task, not_send: PhantomData }
     }
@@ -229,7 +232,8 @@ impl TaskRef {
 
 impl Clone for TaskRef {
     fn clone(&self) -> Self {
-        Self::of(self.task)
+        // SAFETY: this is a counted reference, at home, where a `TaskRef` always is.
+        unsafe { Self::of(self.task) }
     }
 }
 
@@ -460,8 +464,8 @@ pub(crate) fn live_tasks(home: &Home) -> Vec<TaskRef> {
         .live
         .borrow()
         .iter()
-        // SAFETY: the table holds entries of unfinished tasks only.
-        .map(|(_, live)| TaskRef::of(unsafe { TaskPtr::from_entry(live.task) }))
+        // SAFETY: the table holds entries of unfinished tasks only, which are alive; `&Home` is at home.
+        .map(|(_, live)| unsafe { TaskRef::of(TaskPtr::from_entry(live.task)) })
         .collect();
     tasks.sort_unstable_by_key(TaskRef::id);
     tasks
@@ -469,8 +473,9 @@ pub(crate) fn live_tasks(home: &Home) -> Vec<TaskRef> {
 
 /// The task whose step runs.
 pub(crate) fn current_task(home: &Home) -> Option<TaskRef> {
-    // SAFETY: `current_task` is set by `step::run` only, to the task whose step runs.
-    home.current_task.get().map(|entry| TaskRef::of(unsafe { TaskPtr::from_entry(entry) }))
+    // SAFETY: `current_task` is set by `step::run` only, to the task whose step runs: it is unfinished, hence
+    // alive, and `&Home` is at home.
+    home.current_task.get().map(|entry| unsafe { TaskRef::of(TaskPtr::from_entry(entry)) })
 }
 
 /// An awaiter's place in the list of those who wait for a task.

@@ -214,8 +214,11 @@ impl TaskPtr {
     /// # Safety
     /// The task is alive and this is its thread.
     pub(super) unsafe fn loop_ref(self) -> crate::kernel::context::LoopRef {
-        // SAFETY: the header keeps the block alive; at home by the caller's duty.
-        unsafe { crate::kernel::context::LoopRef::retain(NonNull::from(self.block())) }
+        // SAFETY: alive by the caller's duty; `home` never changes.
+        let block = unsafe { (*self.0.as_ptr()).home };
+        // SAFETY: the header keeps the block alive, at home by the caller's duty, and it was handed out to
+        // the header by a `LoopRef`.
+        unsafe { crate::kernel::context::LoopRef::retain(block) }
     }
 
     /// Gives up one reference that was counted at home.

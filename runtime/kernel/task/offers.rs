@@ -1,5 +1,7 @@
 //! Offers while they are open: polling under one, and when one outlives its step.
 
+use std::task::Poll;
+
 use super::header::TaskPtr;
 use super::state::WOKEN;
 use crate::kernel::context::Home;
@@ -22,15 +24,26 @@ pub(crate) fn poll_under<R>(home: &Home, offer: Offer, poll: impl FnOnce() -> R)
         tree.open.push(offer);
         tree.open.len()
     };
-    // A panic in there leaves the offer on the stack; the step that catches it empties the stack.
+    let close = Close { home, depth };
     let result = poll();
     note_woken(home);
-    let mut tree = home.scopes.borrow_mut();
-    tree.open.truncate(depth);
-    let offer = tree.open.pop();
-    drop(tree);
+    let offer = home.scopes.borrow_mut().open.pop();
+    drop(close);
     let Some(offer) = offer else { unreachable!("the offer pushed above") };
     (result, offer)
+}
+
+/// Takes an offer off the stack also on unwind: whoever catches the panic, be it code inside of the task,
+/// must not go on under an offer whose poll is over.
+struct Close<'a> {
+    home: &'a Home,
+    depth: usize,
+}
+
+impl Drop for Close<'_> {
+    fn drop(&mut self) {
+        self.home.scopes.borrow_mut().open.truncate(self.depth - 1);
+    }
 }
 
 /// Moves the task's "was woken" bit to the open offers, so that it can be asked again from here on.
@@ -47,6 +60,41 @@ pub(crate) fn may_extend(home: &Home, offer: &Offer) -> bool {
     offer.extensions < EXTENSIONS
         && (offer.woken || (offer.saw_new && !offer.took))
         && home.scopes.borrow().has_live_below(offer.origin.index)
+}
+
+/// Keeps an offer open into the next step, if [`may_extend`] says so. A step in which somebody took it does
+/// not count against the limit: a stream that returns to the loop early (`FuturesUnordered` does when two
+/// of its branches wake themselves) asks few branches in each. It ends all the same, since only those who
+/// were born before the offer can take it, each once.
+pub(crate) fn extend(home: &Home, offer: &mut Offer) -> bool {
+    if !may_extend(home, offer) {
+        return false;
+    }
+    if !offer.took_now {
+        offer.extensions += 1;
+    }
+    if !offer.took {
+        offer.born = home.scopes.borrow_mut().next_serial();
+    }
+    offer.took_now = false;
+    offer.woken = false;
+    true
+}
+
+/// Polls something under a re-offer: once, and on for as long as somebody takes it and the task is woken
+/// meanwhile, for the same reason and with the same end as [`extend`].
+pub(crate) fn poll_again<T>(
+    home: &Home,
+    mut offer: Offer,
+    mut poll: impl FnMut() -> Poll<T>,
+) -> (Poll<T>, Offer) {
+    loop {
+        let (result, kept) = poll_under(home, offer, &mut poll);
+        if result.is_ready() || !(kept.took_now && kept.woken) {
+            return (result, kept);
+        }
+        offer = Offer { took_now: false, woken: false, ..kept };
+    }
 }
 
 /// Whether the task whose step runs was woken since this was last asked; the bit starts anew.

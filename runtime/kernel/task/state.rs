@@ -14,15 +14,22 @@
 //!
 //! Why the look is exact: every change of `remote` is a read-modify-write, a reference is counted before
 //! it is handed on, and handing it on orders the two; so no order of `remote`'s changes shows a drop
-//! without the clone before it. Drops are `Release` and the last look `Acquire`: all use of the memory
-//! happens before its end. `loom.rs` checks this.
+//! without the clone before it. What the owner loads may be old, but it holds every clone whose reference
+//! has come home to be dropped here, since that came after. So when the sum is zero, every reference
+//! counted in it has ended; and one that is not counted in it would have been cloned from one that is,
+//! and after that had been counted as ended: there is none. Drops are `Release` and the last look
+//! `Acquire`: all use of the memory happens before its end. `loom.rs` checks this.
+//!
+//! A task that lives long may be woken from abroad any number of times, each by a waker that was cloned
+//! here and dropped there: `local` rises for ever while `remote` falls. Far from the end of either it is
+//! carried over ([`carry_over`](State::carry_over)); the sum stays.
 //!
 //! A wake from abroad sets [`NOTIFIED`] in `remote` before it posts a letter: it holds later wakes back
 //! (one letter is enough) and keeps the memory alive while the letter travels.
 
 use std::cell::Cell;
 
-use crate::kernel::atomic::{AtomicIsize, Ordering, fence};
+use crate::kernel::atomic::{AtomicIsize, Ordering};
 
 /// In the FIFO.
 pub(super) const QUEUED: u32 = 1;
@@ -58,6 +65,9 @@ const NOTIFIED: isize = 2;
 const MERGED: isize = 1;
 /// In `local`: the counts were merged, count in `remote`.
 const LOCAL_MERGED: i32 = i32::MIN;
+/// `local` stays between this and its negative. With it `remote`, which is never further from the number
+/// of living references than `local`, has room on machines of 32 bits, too.
+const MOST_LOCAL: i32 = 1 << 26;
 /// Counts beyond this can only come from leaking references in a loop.
 const TOO_MANY: isize = isize::MAX / 2;
 
@@ -128,26 +138,52 @@ impl State {
 
     #[inline]
     pub(super) fn clone_at_home(&self) {
-        match self.local.get() {
-            LOCAL_MERGED => self.clone_abroad(),
-            // The sum of both counts is what could overflow memory; 2^31 clones of one waker at home are
-            // a leak, and going on would be unsound.
-            i32::MAX => std::process::abort(),
-            count => self.local.set(count + 1),
+        let count = self.local.get();
+        if !has_room(count) {
+            return self.clone_at_the_limit();
         }
+        self.local.set(count + 1);
+    }
+
+    /// Merged, or time to carry over.
+    #[inline(never)]
+    fn clone_at_the_limit(&self) {
+        if self.local.get() == LOCAL_MERGED {
+            return self.clone_abroad();
+        }
+        self.carry_over();
+        self.local.set(1);
     }
 
     #[inline]
     pub(super) fn drop_at_home(&self) -> Then {
         let count = self.local.get();
-        if count == LOCAL_MERGED {
-            return self.drop_abroad();
-        }
-        if count == LOCAL_MERGED + 1 {
-            std::process::abort();
+        if !has_room(count) {
+            return self.drop_at_the_limit();
         }
         self.local.set(count - 1);
         if self.flags.get() & (DONE | QUEUED | JOIN) == DONE { self.settle() } else { Then::Nothing }
+    }
+
+    #[inline(never)]
+    fn drop_at_the_limit(&self) -> Then {
+        if self.local.get() == LOCAL_MERGED {
+            return self.drop_abroad();
+        }
+        self.carry_over();
+        self.drop_at_home()
+    }
+
+    /// Moves the count of this side to the other. At home, before the merge.
+    fn carry_over(&self) {
+        let local = self.local.replace(0) as isize * ONE;
+        // Relaxed: it ends no reference, and publishes nothing that the merge or the owner's own look, which
+        // come later on this thread, would not.
+        if self.remote.fetch_add(local, Ordering::Relaxed) + local > TOO_MANY {
+            // More references than memory can hold in any other way than forgetting them: going on would
+            // be unsound.
+            std::process::abort();
+        }
     }
 
     pub(super) fn clone_abroad(&self) {
@@ -159,7 +195,7 @@ impl State {
 
     pub(super) fn drop_abroad(&self) -> Then {
         let before = self.remote.fetch_sub(ONE, Ordering::Release);
-        Self::was_last(before - ONE)
+        self.was_last(before - ONE)
     }
 
     /// A wake from abroad.
@@ -184,7 +220,7 @@ impl State {
     /// The letter has arrived (at home) or found a closed box (anywhere).
     pub(super) fn letter_ends(&self) -> Then {
         let before = self.remote.fetch_and(!NOTIFIED, Ordering::AcqRel);
-        Self::was_last(before & !NOTIFIED)
+        self.was_last(before & !NOTIFIED)
     }
 
     /// The owner's final look. At home, when the task is done, not queued, and has no `Task`.
@@ -202,17 +238,87 @@ impl State {
         }
         self.local.set(LOCAL_MERGED);
         let before = self.remote.fetch_add(local + MERGED, Ordering::AcqRel);
-        Self::was_last(before + local + MERGED)
+        self.was_last(before + local + MERGED)
     }
 
-    /// Whether a value of `remote` means that the counts are merged and nothing is left.
-    fn was_last(remote: isize) -> Then {
-        if remote == MERGED {
-            // With the `Release` of all other drops: their use of the memory comes before its end.
-            fence(Ordering::Acquire);
-            Then::Free
-        } else {
-            Then::Nothing
+    /// Whether the value that the caller has just given to `remote` means that the counts are merged and
+    /// nothing is left. If so, nobody else can reach the task any more; if not, it may be gone already.
+    fn was_last(&self, remote: isize) -> Then {
+        if remote != MERGED {
+            return Then::Nothing;
         }
+        // With the `Release` of all other drops: their use of the memory comes before its end. A load, not
+        // a fence: it reads what the caller wrote, which continues the release sequences of all the changes
+        // before it; and ThreadSanitizer understands it.
+        self.remote.load(Ordering::Acquire);
+        Then::Free
+    }
+}
+
+/// Whether one more and one less can be counted plainly; no if the counts were merged.
+#[inline]
+fn has_room(local: i32) -> bool {
+    local.unsigned_abs() < MOST_LOCAL.unsigned_abs()
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// A task that has ended and been left by its handle, with `local` and `remote` references counted.
+    fn ended(local: i32, remote: isize) -> State {
+        let state = State::new();
+        state.local.set(local);
+        state.remote.store(remote * ONE, Ordering::Relaxed);
+        state.clear(QUEUED | JOIN | FUTURE);
+        state.set(DONE);
+        state
+    }
+
+    #[test]
+    fn any_number_of_references_may_be_cloned_here_and_dropped_there() {
+        let state = State::new();
+        // As after so many wakes from abroad; the handle's own reference is one of them.
+        for count in [MOST_LOCAL - 3, i32::MAX - 3] {
+            state.local.set(count);
+            state.remote.store(-(count as isize - 1) * ONE, Ordering::Relaxed);
+            for _ in 0..10 {
+                state.clone_at_home();
+                assert_eq!(state.drop_abroad(), Then::Nothing);
+            }
+            state.clear(QUEUED | JOIN | FUTURE);
+            state.set(DONE);
+            assert_eq!(state.drop_at_home(), Then::Free, "and the sum is still exact");
+        }
+    }
+
+    #[test]
+    fn any_number_of_references_may_be_cloned_there_and_dropped_here() {
+        let state = ended(3 - MOST_LOCAL, MOST_LOCAL as isize - 2);
+        state.set(JOIN);
+        for _ in 0..10 {
+            state.clone_abroad();
+            assert_eq!(state.drop_at_home(), Then::Nothing);
+        }
+        state.clear(JOIN);
+        assert_eq!(state.drop_at_home(), Then::Free);
+    }
+
+    #[test]
+    fn a_reference_abroad_keeps_what_the_owner_has_left() {
+        let state = ended(1, 1);
+        assert_eq!(state.drop_at_home(), Then::Nothing);
+        state.clone_at_home();
+        assert_eq!(state.drop_abroad(), Then::Nothing);
+        assert_eq!(state.drop_at_home(), Then::Free);
+    }
+
+    #[test]
+    fn a_letter_under_way_keeps_what_everybody_has_left() {
+        let state = ended(1, 0);
+        assert_eq!(state.notify(), Abroad::Post);
+        assert_eq!(state.notify(), Abroad::Nothing, "one letter is enough");
+        assert_eq!(state.drop_at_home(), Then::Nothing);
+        assert_eq!(state.letter_ends(), Then::Free);
     }
 }

@@ -131,7 +131,9 @@ pub(super) unsafe fn finish(task: TaskPtr, home: &Home) {
     let root = header.root.replace(NIL);
     if root != NIL {
         let wakers = home.scopes.borrow_mut().remove_root(root);
-        guarded("a waker panicked when it was dropped", || drop(wakers));
+        for waker in wakers {
+            guarded("a waker panicked when it was dropped", || drop(waker));
+        }
     }
     if let Some(joiner) = header.joiner.take() {
         // SAFETY: a joiner is counted like a waker, at home, and is a task of this loop.
@@ -149,7 +151,8 @@ pub(super) unsafe fn finish(task: TaskPtr, home: &Home) {
                 guarded("a callback panicked when it was dropped", || drop(f));
             }
             Waiter::Callback(f) => {
-                let done = TaskRef::of(task);
+                // SAFETY: alive, at home.
+                let done = unsafe { TaskRef::of(task) };
                 callback::Callback::new(move || f(&done)).schedule(home);
             }
         }
@@ -175,14 +178,18 @@ pub(super) unsafe fn drop_output(task: TaskPtr) {
     let error = guarded(message, || unsafe { (task.vtable().drop_output)(task) }).flatten();
     // SAFETY: alive.
     let state = unsafe { task.state() };
-    if state.has(UNSEEN_PANIC) {
-        state.clear(UNSEEN_PANIC);
-        if let Some(TaskError::Panicked(panic)) = error {
-            let name = TaskRef::of(task).name();
+    let unseen = state.has(UNSEEN_PANIC);
+    state.clear(UNSEEN_PANIC);
+    match error {
+        Some(TaskError::Panicked(panic)) if unseen => {
+            // SAFETY: alive, at home.
+            let name = unsafe { TaskRef::of(task) }.name();
             let payload = panic.into_payload();
             report(&ErrorContext::new("a task panicked and nobody awaited it", &*payload, Some(&name)));
             discard_payload(payload);
         }
+        // The payload of a panic that was seen is foreign, too.
+        seen => drop(guarded(message, || drop(seen))),
     }
 }
 

@@ -24,8 +24,8 @@ pub(crate) struct Timers {
 }
 
 impl Timers {
-    pub(crate) fn new() -> Self {
-        Self { wheel: RefCell::new(Wheel::new()) }
+    pub(crate) fn starting_at(now_ns: u64) -> Self {
+        Self { wheel: RefCell::new(Wheel::starting_at(now_ns)) }
     }
 
     #[inline]

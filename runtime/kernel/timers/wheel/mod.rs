@@ -118,14 +118,14 @@ struct Due {
 }
 
 impl<T> Wheel<T> {
-    /// Creates an empty wheel whose time begins at zero.
-    pub(crate) fn new() -> Self {
+    /// A wheel whose time begins at `now_ns`: what is earlier is overdue.
+    pub(crate) fn starting_at(now_ns: u64) -> Self {
         let slot = Slot { min: 0, head: NIL, tail: NIL };
         Self {
             entries: Slab::new(),
             occupied: [0; LEVELS],
             slots: Box::new([slot; LEVELS * SLOTS]),
-            cursor: 0,
+            cursor: tick_of(now_ns),
             near: Vec::new(),
             late: BinaryHeap::new(),
             tombstones: 0,

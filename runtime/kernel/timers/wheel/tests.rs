@@ -40,7 +40,7 @@ fn random_operations_agree_with_a_sorted_map() {
 
 #[test]
 fn equal_deadlines_leave_in_order_of_insertion() {
-    let mut wheel = Wheel::new();
+    let mut wheel = Wheel::starting_at(0);
     let deadline = 1000 * TICK + 5;
     wheel.insert(deadline, 0); // will hang in level 1
     wheel.insert(990 * TICK, 100);
@@ -55,7 +55,7 @@ fn equal_deadlines_leave_in_order_of_insertion() {
 
 #[test]
 fn many_timers_for_one_instant_leave_in_order_of_insertion() {
-    let mut wheel = Wheel::new();
+    let mut wheel = Wheel::starting_at(0);
     wheel.insert(TICK, 0);
     assert_eq!(wheel.pop_due(TICK), Some(0));
     for number in 0..10_000 {
@@ -66,7 +66,7 @@ fn many_timers_for_one_instant_leave_in_order_of_insertion() {
 
 #[test]
 fn an_entry_inserted_between_two_pops_takes_its_place_in_what_remains() {
-    let mut wheel = Wheel::new();
+    let mut wheel = Wheel::starting_at(0);
     for deadline in [TICK, TICK + 10, 3 * TICK] {
         wheel.insert(deadline, deadline);
     }
@@ -80,7 +80,7 @@ fn an_entry_inserted_between_two_pops_takes_its_place_in_what_remains() {
 
 #[test]
 fn nothing_is_due_one_nanosecond_early() {
-    let mut wheel = Wheel::new();
+    let mut wheel = Wheel::starting_at(0);
     for deadline in boundaries().into_iter().filter(|deadline| *deadline > 0) {
         wheel.insert(deadline, ());
         assert_eq!(wheel.pop_due(deadline - 1), None, "{deadline}");
@@ -90,7 +90,7 @@ fn nothing_is_due_one_nanosecond_early() {
 
 #[test]
 fn one_jump_to_the_end_of_the_clock_fires_everything_in_order() {
-    let mut wheel = Wheel::new();
+    let mut wheel = Wheel::starting_at(0);
     let mut expected = boundaries();
     for deadline in expected.iter().rev() {
         wheel.insert(*deadline, *deadline);
@@ -105,7 +105,7 @@ fn one_jump_to_the_end_of_the_clock_fires_everything_in_order() {
 
 #[test]
 fn a_step_back_in_time_only_makes_fewer_entries_due() {
-    let mut wheel = Wheel::new();
+    let mut wheel = Wheel::starting_at(0);
     for deadline in [10, 20, 5 * TICK, 9 * TICK] {
         wheel.insert(deadline, deadline);
     }
@@ -120,7 +120,7 @@ fn a_step_back_in_time_only_makes_fewer_entries_due() {
 
 #[test]
 fn the_next_deadline_is_exact_while_nothing_is_cancelled() {
-    let mut wheel = Wheel::new();
+    let mut wheel = Wheel::starting_at(0);
     let mut model = BTreeMap::new();
     let mut random = Xorshift::new(7);
     for number in 0..2000 {
@@ -138,7 +138,7 @@ fn the_next_deadline_is_exact_while_nothing_is_cancelled() {
 
 #[test]
 fn cancelled_entries_cost_at_most_one_idle_look_per_bucket() {
-    let mut wheel = Wheel::new();
+    let mut wheel = Wheel::starting_at(0);
     let base = 1 << 40;
     let keys: Vec<_> = (0..100).map(|number| wheel.insert(base + number, ())).collect();
     wheel.insert(base + 70 * TICK, ()); // one more bucket of the same level, left alone
@@ -154,7 +154,7 @@ fn cancelled_entries_cost_at_most_one_idle_look_per_bucket() {
 
 #[test]
 fn a_cancelled_entry_in_the_current_tick_does_not_show_in_the_next_deadline() {
-    let mut wheel = Wheel::new();
+    let mut wheel = Wheel::starting_at(0);
     let keys: Vec<_> = (0..4).map(|number| wheel.insert(TICK + number, number)).collect();
     assert_eq!(wheel.pop_due(TICK), Some(0));
     let late = wheel.insert(TICK + 1, 4);
@@ -168,7 +168,7 @@ fn a_cancelled_entry_in_the_current_tick_does_not_show_in_the_next_deadline() {
 #[test]
 fn a_stale_key_is_harmless_even_if_its_place_was_taken() {
     for deadline in [0, 5, TICK, 1 << 50, u64::MAX] {
-        let mut wheel = Wheel::new();
+        let mut wheel = Wheel::starting_at(0);
         let old = wheel.insert(deadline, 1);
         assert_eq!(wheel.cancel(old), Some(1));
         assert_eq!(wheel.cancel(old), None);
@@ -185,7 +185,7 @@ fn a_stale_key_is_harmless_even_if_its_place_was_taken() {
 
 #[test]
 fn tombstones_stay_bounded_while_time_stands_still() {
-    let mut wheel = Wheel::new();
+    let mut wheel = Wheel::starting_at(0);
     // A full `near`, of which all but one entry are cancelled.
     let keys: Vec<_> = (0..1000).map(|number| wheel.insert(TICK + number, number)).collect();
     assert_eq!(wheel.pop_due(TICK), Some(0));
@@ -207,7 +207,7 @@ fn tombstones_stay_bounded_while_time_stands_still() {
 
 #[test]
 fn take_any_hands_back_every_payload_once() {
-    let mut wheel = Wheel::new();
+    let mut wheel = Wheel::starting_at(0);
     wheel.insert(TICK, 0);
     wheel.insert(TICK + 1, 1);
     assert_eq!(wheel.pop_due(TICK), Some(0));
@@ -224,7 +224,7 @@ fn take_any_hands_back_every_payload_once() {
 #[test]
 fn payloads_are_dropped_by_their_takers_or_with_the_wheel() {
     let payload = Rc::new(());
-    let mut wheel = Wheel::new();
+    let mut wheel = Wheel::starting_at(0);
     let keys: Vec<_> =
         (0..300).map(|number| wheel.insert(number * TICK / 100, Rc::clone(&payload))).collect();
     let mut taken: Vec<_> = keys[..200].iter().filter_map(|key| wheel.cancel(*key)).collect();
@@ -254,7 +254,7 @@ struct Run {
 impl Run {
     fn new(seed: u64) -> Self {
         Self {
-            wheel: Wheel::new(),
+            wheel: Wheel::starting_at(0),
             model: BTreeMap::new(),
             keys: Vec::new(),
             now: 0,
