@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::kernel::{JobTicket, LoopHandle, real_now, with_current};
+use crate::kernel::{JobTicket, LoopHandle, real_now, report_panic, with_current};
 
 /// How long a thread without work stays.
 const IDLE: Duration = Duration::from_secs(10);
@@ -95,7 +95,9 @@ impl Pool {
         let waiting = std::mem::take(&mut state.jobs);
         drop(state);
         self.shared.work.notify_all();
-        drop(waiting);
+        for job in waiting {
+            caught(|| drop(job));
+        }
         let deadline = real_now().checked_add(limit);
         let mut state = self.shared.lock();
         while state.busy > 0 {
@@ -127,7 +129,7 @@ fn work(shared: &PoolShared) {
         if let Some(job) = state.jobs.pop_front() {
             state.busy += 1;
             drop(state);
-            job();
+            caught(job);
             state = shared.lock();
             state.busy -= 1;
             if state.closed {
@@ -147,6 +149,16 @@ fn work(shared: &PoolShared) {
         }
     }
     state.threads -= 1;
+}
+
+/// Calls what must not end the thread, nor the count of those that work. A function's own panic is its
+/// result and goes to whoever awaits it; what is caught here comes from destructors and wakers, for which
+/// nobody waits. The panic hook has told of it.
+fn caught(f: impl FnOnce()) {
+    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(f)) {
+        // A payload that panics when it is dropped, with a payload, is not given a third chance.
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))).map_err(std::mem::forget);
+    }
 }
 
 /// Where a job leaves its result.
@@ -265,17 +277,22 @@ where
         let slot = slot.clone();
         Box::new(move || {
             // It ends after the wake below, and also if the job is dropped unrun.
-            let _ticket = ticket;
+            let ticket = ticket;
             if matches!(*slot.lock(), SlotState::Abandoned) {
                 return;
             }
             let result = panic::catch_unwind(AssertUnwindSafe(f));
             let former = std::mem::replace(&mut *slot.lock(), SlotState::Done(result));
-            match former {
-                SlotState::Waiting(waker) => waker.wake(),
-                // Nobody wants it; it is dropped here, on the thread that made it.
-                _ => drop(std::mem::replace(&mut *slot.lock(), SlotState::Abandoned)),
+            if let SlotState::Waiting(waker) = former {
+                waker.wake();
+            } else {
+                // Nobody wants it; it is dropped here, on the thread that made it, after the lock.
+                let unwanted = std::mem::replace(&mut *slot.lock(), SlotState::Abandoned);
+                if let SlotState::Done(Err(payload)) = unwanted {
+                    ticket.report(payload);
+                }
             }
+            drop(ticket);
         })
     };
     if let Err((_, error)) = pool.submit(job) {
@@ -288,7 +305,9 @@ impl<F, T> Drop for ToThread<F, T> {
     fn drop(&mut self) {
         if let State::Submitted(slot) = &self.state {
             let former = std::mem::replace(&mut *slot.lock(), SlotState::Abandoned);
-            drop(former);
+            if let SlotState::Done(Err(payload)) = former {
+                report_panic("a function given to to_thread panicked and nobody awaited it", payload);
+            }
         }
     }
 }

@@ -92,3 +92,18 @@ impl Default for Builder {
         Self::new()
     }
 }
+
+impl EventLoop {
+    /// A loop on the system's clock, with default settings.
+    ///
+    /// # Errors
+    /// If the system refuses a poller: no descriptors left.
+    pub fn new() -> io::Result<Self> {
+        Self::builder().build()
+    }
+
+    /// A loop with other settings.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+}

@@ -153,6 +153,15 @@ impl Home {
         next
     }
 
+    /// Mail comes first: what another thread scheduled before this moment stands before what is scheduled
+    /// now, as in asyncio, where both go to the same FIFO at once.
+    #[inline]
+    pub(crate) fn mail_first(&self, shared: &Shared) {
+        if shared.inbox.has_mail() {
+            self.collect_mail(shared);
+        }
+    }
+
     /// Moves the mail into the FIFO.
     pub(crate) fn collect_mail(&self, shared: &Shared) {
         let mut letters = self.letters.take();

@@ -7,12 +7,10 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::io;
 use std::panic::Location;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::builder::Builder;
 use super::clock::real_now;
 use super::context::{Home, LoopRef, Shared, with_current};
 use super::loop_handle::LoopHandle;
@@ -29,7 +27,7 @@ const STRETCH_TIME: Duration = Duration::from_micros(100);
 /// another thread may hold a waker.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// How a loop turns; set by the [`Builder`].
+/// How a loop turns; set by the `Builder`.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     /// Fixed number of steps between two looks outside, or adaptive.
@@ -67,19 +65,6 @@ pub struct EventLoop {
 }
 
 impl EventLoop {
-    /// A loop on the system's clock, with default settings.
-    ///
-    /// # Errors
-    /// If the system refuses a poller: no descriptors left.
-    pub fn new() -> io::Result<Self> {
-        Self::builder().build()
-    }
-
-    /// A loop with other settings.
-    pub fn builder() -> Builder {
-        Builder::new()
-    }
-
     pub(super) fn with(shared: Shared, home: Home, settings: Settings) -> Self {
         let stretch = Cell::new(settings.stretch.unwrap_or(LONGEST_STRETCH));
         Self { loop_ref: LoopRef::new(shared, home), settings, stretch, stretch_began: Cell::new(None) }
@@ -114,15 +99,18 @@ impl EventLoop {
         let future = main.into_future();
         let mut task =
             running.with_home(|home| BorrowedTask::spawn(&self.loop_ref, home, future, location))?;
-        let finished = Rc::new(Cell::new(false));
+        // It may be scheduled already when somebody else stops this run; the next is not its business.
+        let over = Rc::new(Cell::new(false));
         let callback = task.task_ref().add_done_callback({
-            let (finished, handle) = (finished.clone(), self.handle());
+            let (over, handle) = (over.clone(), self.handle());
             move |_| {
-                finished.set(true);
-                handle.stop();
+                if !over.get() {
+                    handle.stop();
+                }
             }
         });
         let result = running.turn_until_stopped();
+        over.set(true);
         task.task_ref().remove_done_callback(callback);
         result?;
         match task.take_result() {
@@ -156,7 +144,10 @@ impl EventLoop {
     /// As [`run_forever`](Self::run_forever).
     pub fn run_once(&mut self, timeout: Option<Duration>) -> Result<(), RunError> {
         // The thread's timer slack is the host's business: it has waits of its own.
-        Running::start(self, false)?.turn(timeout)
+        let running = Running::start(self, false)?;
+        running.turn(timeout)?;
+        // A stop asks for the end of a run, and this one ends anyway.
+        running.with_home(|home| home.stopping.set(false))
     }
 
     /// When the loop needs its next turn: now, if something is ready; `None` if only something from
@@ -330,7 +321,9 @@ impl<'a> Running<'a> {
             home.collect_mail(shared);
         }
         if !home.timers.is_empty() {
-            home.timers.fire(home.time.now_ns(), &home.ready);
+            home.timers.fire(home.time.now_ns(), &home.ready, |waker| {
+                guarded("a waker panicked", || waker.wake());
+            });
         }
         Ok(())
     }

@@ -34,6 +34,11 @@ impl Waiting {
         if task.done() && !self.scope.is_attached() {
             return Poll::Ready(());
         }
+        if task.done() && self.scope.is_idle() {
+            // The usual end: no request has come.
+            self.scope.release();
+            return Poll::Ready(());
+        }
         let dead = with_current(|block, home| {
             self.scope.attach(block.shared(), home, cx);
             if self.scope.is_dead(home) {
@@ -63,6 +68,7 @@ impl Waiting {
                 self.scope.raise_out(delivery);
                 Poll::Pending
             }
+            // It gave a value after all, or nobody had asked it to end.
             _ => {
                 self.scope.release();
                 Poll::Ready(())

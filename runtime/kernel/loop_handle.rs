@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::clock::real_now;
-use super::context::{Home, LoopRef, RemoteRef, Shared, current_loop};
+use super::context::{LoopRef, RemoteRef, current_loop};
 use super::exception::ErrorContext;
 use super::proxy::LoopProxy;
 use super::task::callback::{Callback, Handle};
@@ -57,7 +57,7 @@ impl LoopHandle {
         let shared = self.loop_ref.cell().shared();
         self.loop_ref
             .with(|home| {
-                self.mail_first(home, shared);
+                home.mail_first(shared);
                 spawn(&self.loop_ref, home, future, location)
             })
             .expect("the event loop is closed; keep the EventLoop alive as long as its handles are used")
@@ -73,7 +73,7 @@ impl LoopHandle {
         let handle = callback.handle();
         self.loop_ref.with(|home| {
             if !home.closing.get() {
-                self.mail_first(home, shared);
+                home.mail_first(shared);
                 callback.schedule(home);
                 home.ring_if_idle(shared);
             }
@@ -182,14 +182,6 @@ impl LoopHandle {
     pub fn reset_exception_handler(&self) {
         let former = self.loop_ref.with(|home| home.handler.borrow_mut().take());
         drop(former);
-    }
-
-    /// Mail comes first: what another thread scheduled before this moment stands before what is
-    /// scheduled now, as in asyncio, where both go to the same FIFO at once.
-    fn mail_first(&self, home: &Home, shared: &Shared) {
-        if shared.inbox.has_mail() {
-            home.collect_mail(shared);
-        }
     }
 
     pub(crate) fn loop_ref(&self) -> &LoopRef {

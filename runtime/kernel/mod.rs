@@ -7,7 +7,7 @@
 //! 1. `context` (a loop's state), `report`
 //! 2. `task` (tasks and callbacks: what stands in the FIFO)
 //! 3. `node` (one scope as its owner sees it), `join` (awaiting a task)
-//! 4. `proxy`, `remote_task`, `timer_handle`, `loop_handle`: what is asked of a loop
+//! 4. `proxy`, `job`, `remote_task`, `timer_handle`, `loop_handle`: what is asked of a loop
 //! 5. `event_loop` (the turn), `builder`, `run_error`
 
 mod atomic;
@@ -19,6 +19,7 @@ mod event_loop;
 mod exception;
 #[expect(unsafe_code, reason = "one block with a face per thread, reached by pointers")]
 mod home_cell;
+mod job;
 mod join;
 mod loop_handle;
 mod node;
@@ -52,9 +53,10 @@ pub use timer_handle::TimerHandle;
 
 pub(crate) use clock::real_now;
 pub(crate) use context::with_current;
+pub(crate) use job::JobTicket;
 pub(crate) use loop_handle::{far_from, spawn_here};
 pub(crate) use node::{Polled, Scope, Token, raise_here};
-pub(crate) use proxy::JobTicket;
+pub(crate) use report::report_panic;
 pub(crate) use task::current_task;
 pub(crate) use timers::{Alarm, Look, TimerKey};
 pub(crate) use wait_list::{Place, Standing, WaitKey, WaitList};

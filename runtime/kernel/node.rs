@@ -1,11 +1,13 @@
 //! One node, as the future that owns it sees it: attach, poll, be taken, pass on.
 
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use super::context::{Home, Shared, with_current};
 use super::scope::delivery::{Delivery, Offer, Raised};
-use super::scope::tree::{NIL, NodeKey, ScopeTree, Wakers};
-use super::task::{current_root, extend, may_extend, note_woken, poll_again, poll_under, wake_all};
+use super::scope::tree::{NIL, NodeKey, Place, ScopeTree, Wakers};
+use super::task::{
+    current_root, extend, is_queued, may_extend, note_woken, poll_again, poll_under, wake_all,
+};
 
 /// What a poll of a node's content came to.
 pub(crate) enum Polled<T> {
@@ -50,18 +52,28 @@ impl Scope {
             NIL => current_root(home),
             node => node,
         };
-        if self.loop_id != shared.id || !home.scopes.borrow().is_alive(self.key) {
-            let waker = cx.waker().clone();
-            self.key = home.scopes.borrow_mut().insert(parent, Some(waker));
-            self.loop_id = shared.id;
-            return;
+        let place = match self.loop_id == shared.id {
+            true => home.scopes.borrow().place_of(self.key, parent, cx.waker()),
+            false => Place::Nowhere,
+        };
+        match place {
+            Place::Here => {}
+            Place::Nowhere => {
+                let waker = cx.waker().clone();
+                self.key = home.scopes.borrow_mut().insert(parent, Some(waker));
+                self.loop_id = shared.id;
+            }
+            Place::Elsewhere => self.move_to(home, parent, cx),
         }
+    }
+
+    /// Relinks the node below another parent, or gives it another waker.
+    #[cold]
+    fn move_to(&self, home: &Home, parent: u32, cx: &Context<'_>) {
         let wakers = home.scopes.borrow_mut().relink(self.key.index, parent);
-        if !home.scopes.borrow().will_wake(self.key.index, cx.waker()) {
-            let waker = cx.waker().clone();
-            let former = home.scopes.borrow_mut().set_waker(self.key.index, waker);
-            drop(former);
-        }
+        let waker = cx.waker().clone();
+        let former = home.scopes.borrow_mut().set_waker(self.key.index, waker);
+        drop(former);
         wake_all(wakers);
     }
 
@@ -73,7 +85,16 @@ impl Scope {
     ) -> Polled<T> {
         let polled = with_current(|block, home| {
             self.attach(block.shared(), home, cx);
-            let kept = home.scopes.borrow_mut().take_own_offer(self.key.index);
+            let index = self.key.index;
+            if home.scopes.borrow().is_quiet(index) {
+                // The usual way: no offer is open, and nothing waits in this node.
+                return match self.poll_inside(home, cx, &mut content) {
+                    Poll::Ready(value) => self.ready(value),
+                    Poll::Pending if home.scopes.borrow().is_quiet(index) => Polled::Pending,
+                    Poll::Pending => self.pass_on(home, cx, &mut content),
+                };
+            }
+            let kept = home.scopes.borrow_mut().take_own_offer(index);
             self.poll_attached(home, cx, kept, &mut content)
         });
         // Outside of a loop there is no tree and no cancellation.
@@ -127,7 +148,8 @@ impl Scope {
                 Poll::Ready(value) => return self.ready(value),
                 Poll::Pending => None,
             },
-            Some(offer) => {
+            Some(mut offer) => {
+                offer.woken = is_queued(home);
                 let wakers = home.scopes.borrow_mut().wakers_below(index);
                 wake_all(wakers);
                 let (result, offer) = poll_under(home, offer, || self.poll_inside(home, cx, content));
@@ -224,7 +246,7 @@ impl Scope {
             tree.open[i].took = true;
             tree.open[i].took_now = true;
             tree.mark_served(index, id);
-            let delivery = Delivery { origin, id, step: home.steps.get() };
+            let delivery = Delivery { origin, step: home.steps.get() };
             result = Some(match result {
                 Some(other) => tree.outermost(index, other, delivery),
                 None => delivery,
@@ -248,7 +270,7 @@ impl Scope {
 
     fn own_delivery(&self, home: &Home, offer: &Offer) -> Delivery {
         home.scopes.borrow_mut().mark_served(self.key.index, offer.id);
-        Delivery { origin: self.key, id: offer.id, step: home.steps.get() }
+        Delivery { origin: self.key, step: home.steps.get() }
     }
 
     /// The node accepts: all that waits inside joins in.
@@ -276,6 +298,15 @@ impl Scope {
     /// Accepts a delivery without deciding about it yet.
     pub(crate) fn hold(&mut self, delivery: Delivery) {
         self.in_tree(|tree, key, _| tree.hold(key.index, delivery));
+    }
+
+    /// Accepts what was raised here.
+    pub(crate) fn hold_raised(&mut self) {
+        self.in_tree(|tree, key, _| {
+            if let Some(raised) = tree.take_raised(key.index) {
+                tree.hold(key.index, raised.delivery);
+            }
+        });
     }
 
     /// Decides about what is held.
@@ -328,6 +359,20 @@ impl Scope {
         home.scopes.borrow().is_dead(self.key.index)
     }
 
+    /// Whether the node is in the tree, alive, and nothing waits in it or is offered: its owner may take
+    /// the short way out.
+    #[inline]
+    pub(crate) fn is_idle(&self) -> bool {
+        with_current(|block, home| {
+            let tree = home.scopes.borrow();
+            let index = self.key.index;
+            block.shared().id == self.loop_id
+                && tree.is_quiet(index)
+                && tree.is_alive(self.key)
+                && !tree.is_dead(index)
+        }) == Some(true)
+    }
+
     /// Whether the node is in the tree.
     pub(crate) fn is_attached(&self) -> bool {
         self.key != NodeKey::NULL
@@ -359,19 +404,29 @@ impl Scope {
     }
 
     /// Removes the node. What waited in it goes to the parent.
+    #[inline]
     pub(crate) fn release(&mut self) {
         if self.key == NodeKey::NULL {
             return;
         }
         let key = std::mem::replace(&mut self.key, NodeKey::NULL);
-        let removed = with_current(|block, home| {
-            (block.shared().id == self.loop_id).then(|| home.scopes.borrow_mut().remove(key))
+        let waker = with_current(|block, home| {
+            if block.shared().id != self.loop_id {
+                return None;
+            }
+            let removed = home.scopes.borrow_mut().remove_idle(key);
+            removed.unwrap_or_else(|()| remove_with_what_waits(home, key))
         });
-        if let Some((waker, wakers)) = removed.flatten() {
-            drop(waker);
-            wake_all(wakers);
-        }
+        drop(waker);
     }
+}
+
+/// Removes a node in which something waits, or below which something lives.
+#[cold]
+fn remove_with_what_waits(home: &Home, key: NodeKey) -> Option<Waker> {
+    let (waker, wakers) = home.scopes.borrow_mut().remove(key);
+    wake_all(wakers);
+    waker
 }
 
 impl Drop for Scope {
@@ -423,11 +478,7 @@ pub(crate) fn raise_here(delivery: Option<Delivery>) {
         };
         let mut tree = home.scopes.borrow_mut();
         let known = delivery.filter(|d| tree.is_self_or_above(d.origin, node));
-        let delivery = known.unwrap_or_else(|| Delivery {
-            origin: tree.key(root),
-            id: tree.next_serial(),
-            step: home.steps.get(),
-        });
+        let delivery = known.unwrap_or_else(|| Delivery { origin: tree.key(root), step: home.steps.get() });
         tree.raise(node, Raised { delivery, persists: true }, &mut wakers);
     });
     wake_all(wakers);

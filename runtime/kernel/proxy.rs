@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::atomic::Ordering;
 
 use super::context::{RemoteRef, with_current};
-use super::remote_task::{self, RemoteTask};
 use super::task::callback::Callback;
 
 /// A loop, for other threads: `Send + Sync`, cheap to clone.
@@ -60,25 +59,10 @@ impl LoopProxy {
     /// # asyncio
     /// `loop.call_soon_threadsafe(f)`.
     pub fn call_soon(&self, f: impl FnOnce() + Send + 'static) -> Result<(), LoopClosed> {
-        self.remote.shared().post(Callback::letter(f)).map_err(|letter| {
-            letter.discard();
-            LoopClosed
-        })
-    }
-
-    /// Starts a task on the loop's thread: `make` is called there, so the future it makes need not be
-    /// `Send`. If the loop is gone, or ends before the task, the task ends cancelled.
-    ///
-    /// # asyncio
-    /// `asyncio.run_coroutine_threadsafe(coro, loop)`.
-    #[track_caller]
-    pub fn create_task<F, Fut>(&self, make: F) -> RemoteTask<Fut::Output>
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future + 'static,
-        Fut::Output: Send + 'static,
-    {
-        remote_task::start(self.clone(), make)
+        if self.is_current() {
+            return call_soon_at_home(f);
+        }
+        post(&self.remote, f)
     }
 
     /// Stops the loop, as [`LoopHandle::stop`](crate::LoopHandle::stop).
@@ -94,6 +78,26 @@ impl LoopProxy {
     pub(super) fn is_current(&self) -> bool {
         self.remote.is_current()
     }
+}
+
+pub(super) fn post(remote: &RemoteRef, f: impl FnOnce() + Send + 'static) -> Result<(), LoopClosed> {
+    remote.shared().post(Callback::letter(f)).map_err(|letter| {
+        letter.discard();
+        LoopClosed
+    })
+}
+
+/// From the loop's own thread it is plain FIFO, behind the mail that has come.
+fn call_soon_at_home(f: impl FnOnce() + 'static) -> Result<(), LoopClosed> {
+    let scheduled = with_current(|block, home| {
+        if home.closing.get() {
+            return Err(LoopClosed);
+        }
+        home.mail_first(block.shared());
+        Callback::new(f).schedule(home);
+        Ok(())
+    });
+    scheduled.unwrap_or(Err(LoopClosed))
 }
 
 impl Clone for LoopProxy {
@@ -112,26 +116,5 @@ impl Drop for LoopProxy {
 impl fmt::Debug for LoopProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoopProxy").field("id", &self.remote.shared().id).finish()
-    }
-}
-
-/// A running job of the blocking pool, as the loop's clock sees it; any thread may end it.
-pub(crate) struct JobTicket {
-    remote: RemoteRef,
-}
-
-impl JobTicket {
-    /// Starts a job for the loop this thread is in.
-    pub(crate) fn new(loop_ref: &super::context::LoopRef) -> Self {
-        let remote = RemoteRef::new(loop_ref);
-        remote.shared().jobs.fetch_add(1, Ordering::Relaxed);
-        Self { remote }
-    }
-}
-
-impl Drop for JobTicket {
-    fn drop(&mut self) {
-        let shared = self.remote.shared();
-        shared.count_down(&shared.jobs);
     }
 }

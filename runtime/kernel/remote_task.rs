@@ -11,7 +11,8 @@ use std::task::{Context, Poll, Waker};
 
 use super::context::{current_loop, with_current};
 use super::proxy::LoopProxy;
-use super::task::{CancelledError, Panic, TaskError, TaskRef, spawn};
+use super::report::report_panic;
+use super::task::{CancelledError, Panic, Task, TaskError, TaskRef, spawn};
 
 /// A task that was started from another thread: a future that is `Send`, or a blocking
 /// [`join`](Self::join). Dropping it detaches the task.
@@ -35,6 +36,8 @@ enum State<T> {
     Running(Option<Waker>),
     Ended(Result<T, TaskError>),
     Taken,
+    /// The `RemoteTask` was dropped.
+    Abandoned,
 }
 
 impl<T> Cell<T> {
@@ -45,15 +48,30 @@ impl<T> Cell<T> {
 
     fn end(&self, output: Result<T, TaskError>) {
         let mut state = self.lock();
-        let State::Running(waker) = &mut *state else { return };
-        let waker = waker.take();
-        *state = State::Ended(output);
-        drop(state);
-        self.ended.notify_all();
-        if let Some(waker) = waker {
-            waker.wake();
+        match &mut *state {
+            State::Running(waker) => {
+                let waker = waker.take();
+                *state = State::Ended(output);
+                drop(state);
+                self.ended.notify_all();
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            }
+            State::Abandoned => {
+                drop(state);
+                if let Err(TaskError::Panicked(panic)) = output {
+                    report_unawaited(panic);
+                }
+            }
+            State::Ended(_) | State::Taken => {}
         }
     }
+}
+
+/// Nobody waits for a panic: the loop's exception handler is told. At home.
+fn report_unawaited(panic: Panic) {
+    report_panic("a task panicked and nobody awaited it", panic.into_payload());
 }
 
 /// Ends the cell however the task's side goes: with its output, or, dropped with the loop, cancelled.
@@ -66,12 +84,46 @@ impl<T> Drop for Completion<T> {
     }
 }
 
+/// The task's handle, on the loop's side, and where its output goes.
+struct Outcome<T> {
+    task: Task<T>,
+    completion: Completion<T>,
+}
+
+impl<T> Drop for Outcome<T> {
+    /// The loop ended: between the task's last step and the callback that passes its output on, or before
+    /// the task. An output there is not lost; else the completion says what happened.
+    fn drop(&mut self) {
+        match self.task.take_result() {
+            None | Some(Err(TaskError::Cancelled(_))) => {}
+            Some(output) => self.completion.0.end(output),
+        }
+    }
+}
+
 /// The loop's own table of tasks that other threads may cancel.
 #[derive(Default)]
 struct Remotes(RefCell<HashMap<u64, TaskRef>>);
 
+impl LoopProxy {
+    /// Starts a task on the loop's thread: `make` is called there, so the future it makes need not be
+    /// `Send`. If the loop is gone, or ends before the task, the task ends cancelled.
+    ///
+    /// # asyncio
+    /// `asyncio.run_coroutine_threadsafe(coro, loop)`.
+    #[track_caller]
+    pub fn create_task<F, Fut>(&self, make: F) -> RemoteTask<Fut::Output>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future + 'static,
+        Fut::Output: Send + 'static,
+    {
+        start(self.clone(), make)
+    }
+}
+
 #[track_caller]
-pub(super) fn start<F, Fut>(proxy: LoopProxy, make: F) -> RemoteTask<Fut::Output>
+fn start<F, Fut>(proxy: LoopProxy, make: F) -> RemoteTask<Fut::Output>
 where
     F: FnOnce() -> Fut + Send + 'static,
     Fut: Future + 'static,
@@ -106,17 +158,18 @@ where
     let Some(loop_ref) = current_loop() else { return };
     let started =
         with_current(|_, home| (spawn(&loop_ref, home, future, location), home.extension(Remotes::default)));
-    let Some((mut task, remotes)) = started else { return };
+    let Some((task, remotes)) = started else { return };
     let id = completion.0.id;
     let task_ref = task.task_ref();
+    let mut outcome = Outcome { task, completion };
     remotes.0.borrow_mut().insert(id, task_ref.clone());
     // The task owns its own handle until it ends; a loop that ends first drops the callback, and with it
     // this circle.
     task_ref.add_done_callback(move |_| {
         let former = remotes.0.borrow_mut().remove(&id);
         drop(former);
-        if let Some(output) = task.take_result() {
-            completion.0.end(output);
+        if let Some(output) = outcome.task.take_result() {
+            outcome.completion.0.end(output);
         }
     });
 }
@@ -139,7 +192,9 @@ impl<T> RemoteTask<T> {
             match std::mem::replace(&mut *state, State::Taken) {
                 State::Ended(output) => return output,
                 running @ State::Running(_) => *state = running,
-                State::Taken => return Err(TaskError::Cancelled(CancelledError::default())),
+                State::Taken | State::Abandoned => {
+                    return Err(TaskError::Cancelled(CancelledError::default()));
+                }
             }
             state = self.cell.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -180,7 +235,17 @@ impl<T> Future for RemoteTask<T> {
                 drop(former);
                 Poll::Pending
             }
-            State::Taken => panic!("a RemoteTask was polled after it was ready"),
+            State::Taken | State::Abandoned => panic!("a RemoteTask was polled after it was ready"),
+        }
+    }
+}
+
+impl<T> Drop for RemoteTask<T> {
+    fn drop(&mut self) {
+        let former = std::mem::replace(&mut *self.cell.lock(), State::Abandoned);
+        if let State::Ended(Err(TaskError::Panicked(panic))) = former {
+            // A loop that is gone has no handler; its task's panic was printed when it happened.
+            let _ = self.proxy.call_soon(move || report_unawaited(panic));
         }
     }
 }

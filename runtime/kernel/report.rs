@@ -1,5 +1,6 @@
 //! Panics of code that nobody waits for find their way to the exception handler here.
 
+use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
 
 use super::context::with_current;
@@ -22,9 +23,14 @@ pub(crate) fn guarded<R>(message: &str, f: impl FnOnce() -> R) -> Option<R> {
     match panic::catch_unwind(AssertUnwindSafe(f)) {
         Ok(value) => Some(value),
         Err(payload) => {
-            report(&ErrorContext::new(message, &*payload, None));
-            discard(payload);
+            report_panic(message, payload);
             None
         }
     }
+}
+
+/// Tells a panic that nobody waits for.
+pub(crate) fn report_panic(message: &str, payload: Box<dyn Any + Send>) {
+    report(&ErrorContext::new(message, &*payload, None));
+    discard(payload);
 }

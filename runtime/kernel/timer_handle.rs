@@ -38,6 +38,9 @@ impl TimerHandle {
 
     /// Drops the callback, at once, and takes its timer out. After the callback ran this does nothing.
     pub fn cancel(&self) {
+        // Inside of the loop, also when its host does this between turns: a destructor that panics is told
+        // to the loop's own handler.
+        let _entered = self.loop_ref.enter();
         self.handle.cancel();
         if let Some(key) = self.key {
             let alarm = self.loop_ref.with(|home| home.timers.cancel(key));

@@ -18,7 +18,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use crate::CancelledError;
-use crate::kernel::{WaitKey, WaitList};
+use crate::kernel::{LoopHandle, WaitKey, WaitList};
 
 /// A result that somebody will set: the bridge between callbacks and `await`.
 ///
@@ -204,7 +204,8 @@ impl<T> Promise<T> {
     /// A callback that owns a handle of its own promise keeps it in memory until it is done.
     ///
     /// # Panics
-    /// If the promise is done and no loop runs on this thread.
+    /// If no loop runs on this thread, neither now nor when the promise is done. The callback is called
+    /// in the loop that it was added in.
     ///
     /// # asyncio
     /// `future.add_done_callback(callback)`.
@@ -222,8 +223,13 @@ impl<T> Promise<T> {
     where
         T: 'static,
     {
+        // The loop of the registration, as in asyncio: who completes the promise may stand outside of it.
+        let event_loop = LoopHandle::current();
         let schedule = move |promise: Promise<T>| {
-            let _ = crate::call_soon(move || callback(&promise));
+            let event_loop = event_loop.or_else(LoopHandle::current).expect(
+                "no event loop runs on this thread that could call the callback; do this inside of evloop::run",
+            );
+            drop(event_loop.call_soon(move || callback(&promise)));
         };
         let key = if self.done() {
             schedule(self.clone());

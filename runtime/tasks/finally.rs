@@ -89,11 +89,16 @@ pub async fn finally<F: IntoFuture>(body: F, cleanup: impl IntoFuture<Output = (
                 Polled::Taken(delivery) => Poll::Ready(Some(delivery)),
             })
         };
-        let Poll::Ready(taken) = polled else { return Poll::Pending };
+        let Poll::Ready(taken) = polled else {
+            // This suspension is the first since the body returned: a request that it left undecided is
+            // accepted here.
+            scope.hold_raised();
+            return Poll::Pending;
+        };
         cleanup.set(None);
         inner.release();
         match ended.take() {
-            Some(Body::Returned(value)) if taken.is_none() => {
+            Some(Body::Returned(value)) if taken.is_none() && !scope.holds() => {
                 scope.set_cleaning(false);
                 scope.release();
                 Poll::Ready(value)

@@ -18,6 +18,13 @@ use std::time::Duration;
 use polling::{Event, Events, PollMode, Poller};
 use rustix::event::{EventfdFlags, eventfd};
 
+/// The kernel's own `timespec`: 64 bits each, also where libc's has 32.
+#[repr(C)]
+struct Timespec {
+    sec: i64,
+    nsec: i64,
+}
+
 /// Events taken from the kernel by one wait; what does not fit comes with the next.
 const BATCH: usize = 1024;
 /// The bell's key. `usize::MAX` is the poller's own.
@@ -90,13 +97,14 @@ impl Wait {
         let room = i32::try_from(buffer.len()).unwrap_or(i32::MAX);
         // A zero timeout needs no precision, and the older call is understood everywhere.
         if timeout != Some(Duration::ZERO) && !self.lacks_pwait2.get() {
-            let spec = timeout.map(|t| libc::timespec {
-                tv_sec: libc::time_t::try_from(t.as_secs()).unwrap_or(libc::time_t::MAX),
-                tv_nsec: t.subsec_nanos() as _,
+            let spec = timeout.map(|t| Timespec {
+                sec: i64::try_from(t.as_secs()).unwrap_or(i64::MAX),
+                nsec: t.subsec_nanos().into(),
             });
             let spec = spec.as_ref().map_or(ptr::null(), ptr::from_ref);
-            // SAFETY: the buffer has room for `room` events, `spec` is null or valid for the call, and
-            // the signal mask is null, for which the size is ignored.
+            // SAFETY: the buffer has room for `room` events, `spec` is null or points to what the kernel
+            // reads (16 bytes on every machine) and is valid for the call, and the signal mask is null,
+            // for which the size is ignored.
             let result = unsafe {
                 libc::syscall(
                     libc::SYS_epoll_pwait2,
@@ -176,6 +184,15 @@ mod tests {
         assert_eq!(wait.call(poller.as_fd().as_raw_fd(), &mut buffer, Some(Duration::ZERO)).unwrap(), 0);
         bell.ring();
         assert_eq!(wait.call(poller.as_fd().as_raw_fd(), &mut buffer, Some(Duration::ZERO)).unwrap(), 1);
+    }
+
+    #[test]
+    fn a_timeout_has_the_kernels_layout() {
+        assert_eq!((size_of::<Timespec>(), std::mem::offset_of!(Timespec, nsec)), (16, 8));
+        let (poller, wait) = (Poller::new().unwrap(), Wait::new());
+        let began = std::time::Instant::now();
+        wait.wait(&poller, Some(Duration::from_millis(3))).unwrap();
+        assert!(began.elapsed() >= Duration::from_millis(3));
     }
 
     #[test]

@@ -8,8 +8,6 @@ pub(crate) struct Delivery {
     /// Who asked: the task's root for `cancel()`, else the deadline or group that made it. It decides
     /// what the delivery becomes when it gets there.
     pub(crate) origin: NodeKey,
-    /// The offer it was taken from.
-    pub(crate) id: u64,
     /// The step in which it was taken.
     pub(crate) step: u64,
 }

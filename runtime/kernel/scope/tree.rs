@@ -27,6 +27,15 @@ impl NodeKey {
     pub(crate) const NULL: Self = Self { index: NIL, born: 0 };
 }
 
+/// The answer of [`ScopeTree::place_of`].
+pub(crate) enum Place {
+    Here,
+    /// Another parent or another waker.
+    Elsewhere,
+    /// Not in the tree.
+    Nowhere,
+}
+
 /// Wakers to be called when the tree is no longer borrowed.
 pub(crate) type Wakers = Vec<Waker>;
 
@@ -116,6 +125,24 @@ impl ScopeTree {
         self.node(index).map_or(NodeKey::NULL, |n| NodeKey { index, born: n.born })
     }
 
+    /// Whether no offer is open and nothing waits in a node.
+    #[inline]
+    pub(crate) fn is_quiet(&self, index: u32) -> bool {
+        self.open.is_empty() && self.node(index).is_some_and(|n| n.rare.is_none())
+    }
+
+    /// Whether a node is where it is polled now, with the waker that polls it.
+    #[inline]
+    pub(crate) fn place_of(&self, key: NodeKey, parent: u32, waker: &Waker) -> Place {
+        match self.node(key.index) {
+            Some(n) if n.born == key.born => {
+                let same = n.parent == parent && n.waker.as_ref().is_some_and(|w| w.will_wake(waker));
+                if same { Place::Here } else { Place::Elsewhere }
+            }
+            _ => Place::Nowhere,
+        }
+    }
+
     // ---- Structure ----
 
     /// Makes a node below `parent` ([`NIL`]: a root). Offers that are open see that something is new.
@@ -192,6 +219,30 @@ impl ScopeTree {
         }
     }
 
+    /// Removes a node if that is all there is to do: nothing below it, nothing in it. The usual end; `Err`
+    /// leaves it to [`remove`](Self::remove).
+    #[inline]
+    pub(crate) fn remove_idle(&mut self, key: NodeKey) -> Result<Option<Waker>, ()> {
+        match self.node(key.index) {
+            Some(n) if n.born == key.born => {
+                if n.first != NIL || n.busy || n.busy_below > 0 || n.rare.is_some() {
+                    return Err(());
+                }
+            }
+            _ => return Ok(None),
+        }
+        let node = self.nodes.remove(key.index as usize);
+        if let Some(prev) = self.node_mut(node.prev) {
+            prev.next = node.next;
+        } else if let Some(parent) = self.node_mut(node.parent) {
+            parent.first = node.next;
+        }
+        if let Some(next) = self.node_mut(node.next) {
+            next.prev = node.prev;
+        }
+        Ok(node.waker)
+    }
+
     /// Removes a node whose future is gone. What it held or raised goes to its parent, and so do its
     /// tokens and any children that were forgotten rather than dropped.
     pub(crate) fn remove(&mut self, key: NodeKey) -> (Option<Waker>, Wakers) {
@@ -214,7 +265,11 @@ impl ScopeTree {
                 p.tokens.extend(rare.tokens);
             }
             let passed_on = rare.raised.map(|r| r.delivery).into_iter().chain(rare.hold);
-            for delivery in passed_on.filter(|d| d.origin != key) {
+            for delivery in passed_on {
+                // Its own ends here, and so does that of a scope around it which went before it.
+                if !self.is_self_or_above(delivery.origin, parent) {
+                    continue;
+                }
                 // Nothing pends for this one: whoever takes it decides about it.
                 self.raise(parent, Raised { delivery, persists: false }, &mut wakers);
             }
@@ -243,10 +298,6 @@ impl ScopeTree {
     }
 
     // ---- Wakers ----
-
-    pub(crate) fn will_wake(&self, index: u32, waker: &Waker) -> bool {
-        self.node(index).and_then(|n| n.waker.as_ref()).is_some_and(|w| w.will_wake(waker))
-    }
 
     /// Stores a waker; returns the former one, to be dropped outside of the borrow.
     pub(crate) fn set_waker(&mut self, index: u32, waker: Waker) -> Option<Waker> {
@@ -394,6 +445,7 @@ impl ScopeTree {
     // ---- Deliveries ----
 
     /// The one of two whose origin lies further out, seen from `holder`; one whose origin is gone loses.
+    /// Together they count as taken when the later one was.
     pub(crate) fn outermost(&self, holder: u32, a: Delivery, b: Delivery) -> Delivery {
         let mut best = a;
         let mut at = holder;
@@ -406,7 +458,7 @@ impl ScopeTree {
             }
             at = n.parent;
         }
-        best
+        Delivery { step: a.step.max(b.step), ..best }
     }
 
     /// Adds to what the node holds: accepted, not decided yet.
@@ -452,6 +504,10 @@ impl ScopeTree {
         self.rare(index)?.raised
     }
 
+    pub(crate) fn take_raised(&mut self, index: u32) -> Option<Raised> {
+        self.node_mut(index)?.rare.as_mut()?.raised.take()
+    }
+
     /// Somebody below accepted a re-offer of what was raised here: if nothing pends for it, it is his now.
     pub(crate) fn settle_raised(&mut self, index: u32) {
         let Some(n) = self.node_mut(index) else { return };
@@ -477,7 +533,9 @@ impl ScopeTree {
             return Some(None);
         }
         n.reoffers += 1;
-        Some(Some(Offer::new(delivery.origin, delivery.id, born, step, true)))
+        // A number of its own: a scope in which somebody took the original is asked again, since what does
+        // not take this one is dropped.
+        Some(Some(Offer::new(delivery.origin, born, born, step, true)))
     }
 
     /// Takes all that waits in the node and below it; what comes from inside is void, the rest is merged

@@ -18,6 +18,7 @@ use crate::kernel::scope::tree::NIL;
 ///
 /// # Safety
 /// Alive, at home, unfinished, in its own step, not being polled.
+#[cold]
 pub(super) unsafe fn poll_offered(task: TaskPtr, home: &Home) -> bool {
     // SAFETY: alive.
     let header = unsafe { task.header() };
@@ -70,6 +71,7 @@ pub(super) unsafe fn poll_offered(task: TaskPtr, home: &Home) -> bool {
 ///
 /// # Safety
 /// As [`poll_offered`].
+#[cold]
 pub(super) unsafe fn settle_raised(task: TaskPtr, home: &Home) -> bool {
     // SAFETY: alive.
     let header = unsafe { task.header() };

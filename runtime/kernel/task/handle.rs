@@ -30,7 +30,11 @@ pub struct TaskRef {
 
 /// Names a callback added by [`TaskRef::add_done_callback`], to remove it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct CallbackId(u32);
+pub struct CallbackId {
+    /// Numbers of different tasks look alike; an id must not remove a stranger's callback.
+    task: u64,
+    place: u64,
+}
 
 impl TaskRef {
     /// A counted reference.
@@ -43,7 +47,7 @@ impl TaskRef {
         Self { task, not_send: PhantomData }
     }
 
-    fn header(&self) -> &Header {
+    pub(super) fn header(&self) -> &Header {
         // SAFETY: this is a counted reference.
         unsafe { self.task.header() }
     }
@@ -197,10 +201,10 @@ impl TaskRef {
                     home.ring_if_idle(loop_ref.cell().shared());
                 }
             });
-            return CallbackId(u32::MAX);
+            return CallbackId { task: self.id(), place: NOWHERE };
         }
-        let id = push_waiter(self.header(), Waiter::Callback(Box::new(f)));
-        CallbackId(id)
+        let place = push_waiter(self.header(), Waiter::Callback(Box::new(f)));
+        CallbackId { task: self.id(), place }
     }
 
     /// Removes a callback that was not scheduled yet; says whether there was one.
@@ -208,7 +212,7 @@ impl TaskRef {
     /// # asyncio
     /// `task.remove_done_callback(f)`, which compares functions; here each registration has its id.
     pub fn remove_done_callback(&self, id: CallbackId) -> bool {
-        remove_waiter(self.header(), id.0).is_some()
+        id.task == self.id() && remove_waiter(self.header(), id.place).is_some()
     }
 
     /// Where the task was created, while it is unfinished.
@@ -358,6 +362,12 @@ impl<T> Drop for Task<T> {
     fn drop(&mut self) {
         let state = &self.task.header().state;
         if state.has(OUTPUT) {
+            // Inside of the loop, also when its host drops this between turns: what happens in there is
+            // told to the loop's own handler.
+            // SAFETY: a counted reference, at home.
+            let elsewhere = unsafe { !self.task.task.block().is_current() };
+            // SAFETY: as above.
+            let _entered = elsewhere.then(|| unsafe { self.task.task.loop_ref() }.enter());
             // SAFETY: at home, and this handle owns the output.
             unsafe { step::drop_output(self.task.task) };
         }
@@ -436,8 +446,12 @@ impl<T> Drop for BorrowedTask<'_, T> {
 
 /// Ends an unfinished task as cancelled, outside of its step.
 fn end(task: &TaskRef, home: &Home) {
-    if !task.done() && !task.is_current() {
-        // SAFETY: a counted reference, at home, unfinished, not being polled.
+    debug_assert!(!task.is_current(), "a loop ended in the middle of a step");
+    if !task.done() {
+        // SAFETY: a counted reference, at home, unfinished, not being polled: a step runs inside of a turn
+        // only, which borrows the `EventLoop`, while this is called when that is dropped, or from the frame
+        // that makes the turns, between them. (To leave the task alone in doubt would be no way out: what a
+        // borrowed main borrows ends now.)
         unsafe {
             step::end_cancelled(task.task);
             step::finish(task.task, home);
@@ -480,12 +494,12 @@ pub(crate) fn current_task(home: &Home) -> Option<TaskRef> {
 
 /// An awaiter's place in the list of those who wait for a task.
 #[derive(Debug)]
-pub(crate) struct Awaiting(u32);
+pub(crate) struct Awaiting(u64);
 
 /// Not in the list.
-const NOWHERE: u32 = 0;
+const NOWHERE: u64 = 0;
 /// In the header's slot, or, once others came, in the list under this number.
-const FIRST: u32 = 1;
+const FIRST: u64 = 1;
 
 impl Awaiting {
     pub(crate) const fn new() -> Self {
@@ -559,12 +573,12 @@ fn home_task_of(waker: &Waker, task: &TaskRef) -> Option<TaskPtr> {
     (std::ptr::eq(theirs, ours) && ours.is_current()).then_some(awaiter)
 }
 
-fn find(side: &mut Side, id: u32) -> Option<&mut Waiter> {
+fn find(side: &mut Side, id: u64) -> Option<&mut Waiter> {
     side.waiters.as_mut()?.iter_mut().find(|(i, _)| *i == id).map(|(_, w)| w)
 }
 
 /// Appends to the list; whoever sits in the slot comes first.
-fn push_waiter(header: &Header, waiter: Waiter) -> u32 {
+fn push_waiter(header: &Header, waiter: Waiter) -> u64 {
     let first = header.joiner.take().map(|joiner| {
         // SAFETY: the slot's counted reference becomes the waker's.
         Waiter::Awaiter(unsafe { Waker::new(joiner.as_data(), &waker::VTABLE) })
@@ -579,7 +593,7 @@ fn push_waiter(header: &Header, waiter: Waiter) -> u32 {
     })
 }
 
-fn remove_waiter(header: &Header, id: u32) -> Option<Waiter> {
+fn remove_waiter(header: &Header, id: u64) -> Option<Waiter> {
     header
         .side_if_any(|side| {
             let list = side.waiters.as_mut()?;

@@ -64,8 +64,9 @@ pub(super) struct Side {
     pub(super) cancelling: u32,
     pub(super) message: Option<Arc<str>>,
     /// Awaiters and callbacks in order of registration.
-    pub(super) waiters: Option<Vec<(u32, Waiter)>>,
-    pub(super) next_waiter: u32,
+    pub(super) waiters: Option<Vec<(u64, Waiter)>>,
+    /// Wide enough never to come round: whoever polls a join again and again enters the list each time.
+    pub(super) next_waiter: u64,
     /// The task's offer that stays open into the next step.
     pub(super) offer: Option<Offer>,
 }
@@ -279,5 +280,51 @@ impl TaskPtr {
     pub(super) unsafe fn borrowed_waker(self) -> mem::ManuallyDrop<Waker> {
         // SAFETY: the data is a header's address, as this vtable expects; not counted, hence not dropped.
         mem::ManuallyDrop::new(unsafe { Waker::new(self.as_data(), &waker::VTABLE) })
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    /// So often has somebody entered the list of those who wait for the task.
+    fn after_many_waits(task: &super::TaskRef) {
+        task.header().side(|side| side.next_waiter = (u32::MAX - 1).into());
+    }
+
+    #[test]
+    fn waiters_are_told_apart_after_any_number_of_waits() {
+        crate::run(async {
+            let task = crate::create_task(crate::yield_now());
+            let called = Rc::new(Cell::new(0));
+            let first = task.add_done_callback(|_| ());
+            after_many_waits(&task);
+            let add = |count: u32| {
+                let called = called.clone();
+                task.add_done_callback(move |_| called.set(called.get() + count))
+            };
+            let _kept: Vec<_> = (0..5).map(|_| add(1)).collect();
+            assert!(task.remove_done_callback(add(10)) && task.remove_done_callback(first));
+            assert!((&task).await.is_ok());
+            crate::yield_now().await;
+            assert_eq!(called.get(), 5);
+        });
+    }
+
+    #[test]
+    fn a_callback_id_of_another_task_removes_nobody() {
+        crate::run(async {
+            let task = crate::create_task(crate::yield_now());
+            let other = crate::create_task(crate::yield_now());
+            let id = other.add_done_callback(|_| ());
+            let called = Rc::new(Cell::new(false));
+            let sets = called.clone();
+            task.add_done_callback(move |_| sets.set(true));
+            assert!(!task.remove_done_callback(id));
+            assert!(task.await.is_ok() && other.await.is_ok());
+            crate::yield_now().await;
+            assert!(called.get());
+        });
     }
 }

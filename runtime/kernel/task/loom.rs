@@ -314,6 +314,7 @@ fn life(end: End, threads: &[&[Event]]) {
         model.state.clear(QUEUED);
         model.settle_at_home();
     }
+    model.collect_at_home();
     model.unpack(Model::drop_at_home);
     for thread in abroad {
         thread.join().unwrap();

@@ -38,4 +38,4 @@ pub(crate) use cancel::current_root;
 pub use error::{CancelledError, Panic, TaskError};
 pub(crate) use handle::{Awaiting, BorrowedTask, close_all, current_task, live_tasks, spawn};
 pub use handle::{CallbackId, Task, TaskRef};
-pub(crate) use offers::{extend, may_extend, note_woken, poll_again, poll_under, wake_all};
+pub(crate) use offers::{extend, is_queued, may_extend, note_woken, poll_again, poll_under, wake_all};

@@ -3,14 +3,22 @@
 use std::task::Poll;
 
 use super::header::TaskPtr;
-use super::state::WOKEN;
+use super::state::{QUEUED, WOKEN};
 use crate::kernel::context::Home;
 use crate::kernel::report::guarded;
 use crate::kernel::scope::delivery::{EXTENSIONS, Offer};
 use crate::kernel::scope::tree::Wakers;
 
 /// Calls wakers that the tree gave out; no borrow is held.
+#[inline]
 pub(crate) fn wake_all(wakers: Wakers) {
+    if !wakers.is_empty() {
+        wake_each(wakers);
+    }
+}
+
+#[cold]
+fn wake_each(wakers: Wakers) {
     for waker in wakers {
         guarded("a waker panicked", || waker.wake());
     }
@@ -90,11 +98,20 @@ pub(crate) fn poll_again<T>(
 ) -> (Poll<T>, Offer) {
     loop {
         let (result, kept) = poll_under(home, offer, &mut poll);
-        if result.is_ready() || !(kept.took_now && kept.woken) {
+        if result.is_ready() || !(kept.took_now && (kept.woken || is_queued(home))) {
             return (result, kept);
         }
         offer = Offer { took_now: false, woken: false, ..kept };
     }
+}
+
+/// Whether the task whose step runs has been woken in this step: its next one is sure to come. Combinators
+/// pass on only the first wake of each poll, so one that came before an offer may stand for one that comes
+/// under it.
+pub(crate) fn is_queued(home: &Home) -> bool {
+    let Some(entry) = home.current_task.get() else { return false };
+    // SAFETY: as in `current_root`.
+    unsafe { TaskPtr::from_entry(entry).state() }.has(QUEUED)
 }
 
 /// Whether the task whose step runs was woken since this was last asked; the bit starts anew.

@@ -3,6 +3,7 @@
 //! QUEUED is cleared before the poll, so a wake during the poll simply appends the task again. A panic
 //! ends its task, never the loop.
 
+use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
@@ -40,8 +41,7 @@ pub(super) unsafe fn run(entry: NonNull<Entry>) {
     // SAFETY: alive.
     let Some(home) = unsafe { task.block() }.home_if_current() else { return };
     home.steps.set(home.steps.get() + 1);
-    let task_before = home.current_task.replace(Some(entry));
-    let node_before = home.current_node.replace(NIL);
+    let within = Within::enter(home, entry);
     let mut ended = if flags & (CANCEL | OFFER) == 0 {
         // SAFETY: alive, at home, unfinished, and no poll of it is under way: its step is this.
         unsafe { poll(task) }
@@ -49,15 +49,38 @@ pub(super) unsafe fn run(entry: NonNull<Entry>) {
         // SAFETY: as above.
         unsafe { cancel::poll_offered(task, home) }
     };
-    if !ended && header.root.get() != NIL {
+    if !ended && header.root.get() != NIL && home.scopes.borrow().is_ready(header.root.get()) {
         // SAFETY: as above.
         ended = unsafe { cancel::settle_raised(task, home) };
     }
-    home.current_node.set(node_before);
-    home.current_task.set(task_before);
+    drop(within);
     if ended {
         // SAFETY: alive, at home, and it has just ended.
         unsafe { finish(task, home) };
+    }
+}
+
+/// While it lives, the loop is in the step of a task. A guard, because the task may be freed afterwards:
+/// whatever goes wrong, nobody must find it here then.
+struct Within<'a> {
+    home: &'a Home,
+    task_before: Option<NonNull<Entry>>,
+    node_before: u32,
+}
+
+impl<'a> Within<'a> {
+    #[inline]
+    fn enter(home: &'a Home, task: NonNull<Entry>) -> Self {
+        let task_before = home.current_task.replace(Some(task));
+        Self { home, task_before, node_before: home.current_node.replace(NIL) }
+    }
+}
+
+impl Drop for Within<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.home.current_node.set(self.node_before);
+        self.home.current_task.set(self.task_before);
     }
 }
 
@@ -65,6 +88,7 @@ pub(super) unsafe fn run(entry: NonNull<Entry>) {
 ///
 /// # Safety
 /// Alive, at home, unfinished, not being polled.
+#[inline]
 pub(super) unsafe fn poll(task: TaskPtr) -> bool {
     // SAFETY: alive.
     let (state, vtable) = unsafe { (task.state(), task.vtable()) };
@@ -78,14 +102,25 @@ pub(super) unsafe fn poll(task: TaskPtr) -> bool {
         Ok(Poll::Pending) => false,
         Ok(Poll::Ready(())) => true,
         Err(payload) => {
-            // SAFETY: at home, unfinished.
-            unsafe { drop_future(task, "a destructor panicked while its task was panicking") };
-            state.set(PANICKED | UNSEEN_PANIC);
-            // SAFETY: the future is gone and there is no output.
-            unsafe { (vtable.store_error)(task, TaskError::Panicked(Panic::new(payload))) };
+            // SAFETY: the caller's duty.
+            unsafe { end_panicked(task, payload) };
             true
         }
     }
+}
+
+/// Ends the task with what its poll panicked with.
+///
+/// # Safety
+/// Alive, at home, unfinished, not being polled.
+#[cold]
+unsafe fn end_panicked(task: TaskPtr, payload: Box<dyn Any + Send>) {
+    // SAFETY: the caller's duty.
+    unsafe { drop_future(task, "a destructor panicked while its task was panicking") };
+    // SAFETY: alive.
+    unsafe { task.state() }.set(PANICKED | UNSEEN_PANIC);
+    // SAFETY: the future is gone and there is no output.
+    unsafe { (task.vtable().store_error)(task, TaskError::Panicked(Panic::new(payload))) };
 }
 
 /// Ends the task as cancelled: drops the future and leaves the error.
@@ -119,6 +154,7 @@ unsafe fn drop_future(task: TaskPtr, if_it_panics: &str) {
 ///
 /// # Safety
 /// Alive, at home, ended just now.
+#[inline(never)]
 pub(super) unsafe fn finish(task: TaskPtr, home: &Home) {
     // SAFETY: alive until `settle` below.
     let header = unsafe { task.header() };

@@ -65,14 +65,14 @@ impl Timers {
         self.wheel.borrow_mut().next_deadline()
     }
 
-    /// Fires all that is due, in order of deadline and insertion.
-    pub(crate) fn fire(&self, now_ns: u64, ready: &ReadyList) {
+    /// Fires all that is due, in order of deadline and insertion; `wake` guards the loop against wakers.
+    pub(crate) fn fire(&self, now_ns: u64, ready: &ReadyList, wake: impl Fn(Waker)) {
         loop {
             // Not in the loop's head: the borrow has to end before foreign wakers run.
             let due = self.wheel.borrow_mut().pop_due(now_ns);
             let Some(alarm) = due else { return };
             match alarm {
-                Alarm::Wake(waker) => waker.wake(),
+                Alarm::Wake(waker) => wake(waker),
                 Alarm::Call(claim) => claim.schedule(ready),
             }
         }
