@@ -1,0 +1,23 @@
+//! The public API, one module for each module of asyncio's test suite that evloop answers to, and some for
+//! what evloop promises beyond it.
+//!
+//! Modules called `test_…` hold CPython's tests under CPython's names; the documentation of each lists the
+//! tests that have no counterpart here, and why. The other modules' tests are named by what they claim.
+
+mod support;
+
+mod builder;
+mod embedding;
+mod exceptions;
+mod interval;
+mod loop_end;
+mod reentrancy;
+mod remote;
+mod spawn_traits;
+mod test_base_events;
+mod test_events;
+mod test_futures;
+mod test_queues;
+mod test_runners;
+mod test_tasks;
+mod test_threads;
