@@ -115,7 +115,7 @@ impl Scope {
             let offer = {
                 let mut tree = home.scopes.borrow_mut();
                 let serial = tree.next_serial();
-                let mut offer = Offer::new(self.key, serial, serial, home.steps.get(), false);
+                let mut offer = Offer::new(self.key, serial, home.steps.get());
                 tree.coalesce(self.key, &mut offer);
                 offer
             };
@@ -235,9 +235,9 @@ impl Scope {
         }
         let mut result: Option<Delivery> = None;
         for i in 0..tree.open.len() {
-            let (origin, id, born, again) = {
+            let (origin, id, first, born, again) = {
                 let o = &tree.open[i];
-                (o.origin, o.id, o.born, o.again)
+                (o.origin, o.id, o.first, o.born, o.again)
             };
             let busy = again && (self.cleanup || tree.is_busy_below(index));
             if self.key.born >= born || busy || tree.is_served(index, id) {
@@ -246,7 +246,10 @@ impl Scope {
             tree.open[i].took = true;
             tree.open[i].took_now = true;
             tree.mark_served(index, id);
-            let delivery = Delivery { origin, step: home.steps.get() };
+            if let Some(first) = first {
+                tree.mark_served(index, first);
+            }
+            let delivery = Delivery { origin, offer: first.unwrap_or(id), step: home.steps.get() };
             result = Some(match result {
                 Some(other) => tree.outermost(index, other, delivery),
                 None => delivery,
@@ -270,7 +273,7 @@ impl Scope {
 
     fn own_delivery(&self, home: &Home, offer: &Offer) -> Delivery {
         home.scopes.borrow_mut().mark_served(self.key.index, offer.id);
-        Delivery { origin: self.key, step: home.steps.get() }
+        Delivery { origin: self.key, offer: offer.id, step: home.steps.get() }
     }
 
     /// The node accepts: all that waits inside joins in.
@@ -478,7 +481,11 @@ pub(crate) fn raise_here(delivery: Option<Delivery>) {
         };
         let mut tree = home.scopes.borrow_mut();
         let known = delivery.filter(|d| tree.is_self_or_above(d.origin, node));
-        let delivery = known.unwrap_or_else(|| Delivery { origin: tree.key(root), step: home.steps.get() });
+        let delivery = known.unwrap_or_else(|| Delivery {
+            origin: tree.key(root),
+            offer: tree.next_serial(),
+            step: home.steps.get(),
+        });
         tree.raise(node, Raised { delivery, persists: true }, &mut wakers);
     });
     wake_all(wakers);

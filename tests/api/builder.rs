@@ -178,11 +178,11 @@ fn a_proxy_makes_virtual_time_pass_at_real_pace() {
 fn a_proxy_that_is_dropped_on_another_thread_lets_time_jump_again() {
     let mut event_loop = EventLoop::builder().clock(Clock::Virtual).build().unwrap();
     let proxy = event_loop.handle().proxy();
+    let began = evloop::now();
     let thread = thread::spawn(move || {
         pause(millis(10));
         drop(proxy);
     });
-    let began = evloop::now();
     event_loop.run_until_complete(async { sleep(secs(3600)).await }).unwrap();
     assert!(began.elapsed() >= millis(10) && began.elapsed() < secs(5), "{:?}", began.elapsed());
     thread.join().unwrap();

@@ -400,5 +400,5 @@ fn without_a_loop_a_done_promise_refuses_callbacks_and_nothing_else() {
     let promise = Promise::new();
     promise.set_result(1).unwrap();
     assert_eq!(promise.result().unwrap().unwrap(), 1);
-    assert!(panic_of(|| promise.add_done_callback(|_| ())).contains("needs a running loop"));
+    assert!(panic_of(|| promise.add_done_callback(|_| ())).contains("no event loop runs"));
 }

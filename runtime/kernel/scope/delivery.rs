@@ -8,6 +8,8 @@ pub(crate) struct Delivery {
     /// Who asked: the task's root for `cancel()`, else the deadline or group that made it. It decides
     /// what the delivery becomes when it gets there.
     pub(crate) origin: NodeKey,
+    /// The offer it was taken from.
+    pub(crate) offer: u64,
     /// The step in which it was taken.
     pub(crate) step: u64,
 }
@@ -27,6 +29,9 @@ pub(crate) struct Raised {
 pub(crate) struct Offer {
     pub(crate) origin: NodeKey,
     pub(crate) id: u64,
+    /// For a re-offer, the offer that what was raised was taken from. It may still be open, and who takes
+    /// this one is served for that one, too.
+    pub(crate) first: Option<u64>,
     /// Only nodes born before this serial may take it.
     pub(crate) born: u64,
     pub(crate) step: u64,
@@ -47,18 +52,27 @@ pub(crate) struct Offer {
 pub(crate) const EXTENSIONS: u8 = 2;
 
 impl Offer {
-    pub(crate) fn new(origin: NodeKey, id: u64, born: u64, step: u64, again: bool) -> Self {
+    /// An offer that only nodes born before now may take; `id` is a new serial number.
+    pub(crate) fn new(origin: NodeKey, id: u64, step: u64) -> Self {
         Self {
             origin,
             id,
-            born,
+            first: None,
+            born: id,
             step,
-            again,
-            extensions: if again { EXTENSIONS } else { 0 },
+            again: false,
+            extensions: 0,
             saw_new: false,
             took: false,
             took_now: false,
             woken: false,
         }
+    }
+
+    /// A re-offer of something raised. It has a number of its own: a scope in which somebody took the
+    /// first offer is asked again, since what does not take this one is dropped.
+    pub(crate) fn again(delivery: &Delivery, id: u64, step: u64) -> Self {
+        let offer = Self::new(delivery.origin, id, step);
+        Self { first: Some(delivery.offer), again: true, extensions: EXTENSIONS, ..offer }
     }
 }

@@ -527,15 +527,13 @@ impl ScopeTree {
         }
         let delivery = self.raised(index)?.delivery;
         let live = self.has_live_below(index);
-        let born = self.next_serial();
+        let serial = self.next_serial();
         let n = self.node_mut(index)?;
         if !live || n.reoffers >= REOFFERS {
             return Some(None);
         }
         n.reoffers += 1;
-        // A number of its own: a scope in which somebody took the original is asked again, since what does
-        // not take this one is dropped.
-        Some(Some(Offer::new(delivery.origin, born, born, step, true)))
+        Some(Some(Offer::again(&delivery, serial, step)))
     }
 
     /// Takes all that waits in the node and below it; what comes from inside is void, the rest is merged

@@ -37,7 +37,7 @@ pub(super) unsafe fn poll_offered(task: TaskPtr, home: &Home) -> bool {
         }
         let mut tree = home.scopes.borrow_mut();
         let serial = tree.next_serial();
-        Offer::new(tree.key(root), serial, serial, home.steps.get(), false)
+        Offer::new(tree.key(root), serial, home.steps.get())
     } else {
         let Some(offer) = kept else {
             // SAFETY: the caller's duty.

@@ -7,13 +7,13 @@ use std::mem;
 use std::ops::Deref;
 use std::panic::Location;
 use std::sync::Arc;
-use std::task::{Context, Waker};
 
+use super::awaiting::{NOWHERE, push_waiter, remove_waiter};
 use super::error::TaskError;
-use super::header::{Header, Side, TaskPtr, Waiter};
+use super::header::{Header, TaskPtr, Waiter};
 use super::offers::wake_all;
 use super::state::{CANCEL, CANCELLED, DONE, JOIN, OUTPUT, PANICKED, UNSEEN_PANIC};
-use super::{callback::Callback, raw, step, waker};
+use super::{callback::Callback, raw, step};
 use crate::kernel::context::{Home, LoopRef};
 use crate::kernel::scope::tree::NIL;
 
@@ -24,7 +24,7 @@ use crate::kernel::scope::tree::NIL;
 /// # asyncio
 /// The part of `asyncio.Task` that does not need the type of its result.
 pub struct TaskRef {
-    task: TaskPtr,
+    pub(super) task: TaskPtr,
     not_send: PhantomData<*const ()>,
 }
 
@@ -490,115 +490,4 @@ pub(crate) fn current_task(home: &Home) -> Option<TaskRef> {
     // SAFETY: `current_task` is set by `step::run` only, to the task whose step runs: it is unfinished, hence
     // alive, and `&Home` is at home.
     home.current_task.get().map(|entry| unsafe { TaskRef::of(TaskPtr::from_entry(entry)) })
-}
-
-/// An awaiter's place in the list of those who wait for a task.
-#[derive(Debug)]
-pub(crate) struct Awaiting(u64);
-
-/// Not in the list.
-const NOWHERE: u64 = 0;
-/// In the header's slot, or, once others came, in the list under this number.
-const FIRST: u64 = 1;
-
-impl Awaiting {
-    pub(crate) const fn new() -> Self {
-        Self(NOWHERE)
-    }
-
-    /// Enters the list, or says whom to wake from now on. The task is unfinished.
-    pub(crate) fn register(&mut self, task: &TaskRef, cx: &Context<'_>) {
-        let header = task.header();
-        let own = home_task_of(cx.waker(), task);
-        if self.0 == FIRST && header.joiner.get().is_some() {
-            if header.joiner.get() == own {
-                return;
-            }
-            self.leave(task);
-        }
-        if self.0 == NOWHERE {
-            let alone = header.joiner.get().is_none()
-                && header.side_if_any(|side| side.waiters.is_none()).unwrap_or(true);
-            match own.filter(|_| alone) {
-                Some(awaiter) => {
-                    // SAFETY: it is the task being polled, or one that its waker keeps alive; at home.
-                    unsafe { awaiter.state() }.clone_at_home();
-                    header.joiner.set(Some(awaiter));
-                    self.0 = FIRST;
-                }
-                None => self.0 = push_waiter(header, Waiter::Awaiter(cx.waker().clone())),
-            }
-            return;
-        }
-        let id = self.0;
-        let known = header.side(|side| match find(side, id) {
-            Some(Waiter::Awaiter(waker)) => waker.will_wake(cx.waker()),
-            _ => false,
-        });
-        if !known {
-            let mut next = Some(Waiter::Awaiter(cx.waker().clone()));
-            let former =
-                header.side(|side| find(side, id).and_then(|w| next.take().map(|n| mem::replace(w, n))));
-            drop((former, next));
-        }
-    }
-
-    /// Leaves the list.
-    pub(crate) fn leave(&mut self, task: &TaskRef) {
-        let header = task.header();
-        match mem::replace(&mut self.0, NOWHERE) {
-            NOWHERE => {}
-            id => {
-                if id == FIRST
-                    && let Some(joiner) = header.joiner.take()
-                {
-                    // SAFETY: counted by `register`, at home.
-                    return unsafe { joiner.release_at_home() };
-                }
-                drop(remove_waiter(header, id));
-            }
-        }
-    }
-}
-
-/// The task behind a waker, if it is one of `task`'s own loop and this is its home.
-fn home_task_of(waker: &Waker, task: &TaskRef) -> Option<TaskPtr> {
-    if !std::ptr::eq(waker.vtable(), &waker::VTABLE) {
-        return None;
-    }
-    // SAFETY: our vtable's data; the waker keeps the task alive.
-    let awaiter = unsafe { TaskPtr::from_data(waker.data()) };
-    // SAFETY: both alive.
-    let (theirs, ours) = unsafe { (awaiter.block(), task.task.block()) };
-    (std::ptr::eq(theirs, ours) && ours.is_current()).then_some(awaiter)
-}
-
-fn find(side: &mut Side, id: u64) -> Option<&mut Waiter> {
-    side.waiters.as_mut()?.iter_mut().find(|(i, _)| *i == id).map(|(_, w)| w)
-}
-
-/// Appends to the list; whoever sits in the slot comes first.
-fn push_waiter(header: &Header, waiter: Waiter) -> u64 {
-    let first = header.joiner.take().map(|joiner| {
-        // SAFETY: the slot's counted reference becomes the waker's.
-        Waiter::Awaiter(unsafe { Waker::new(joiner.as_data(), &waker::VTABLE) })
-    });
-    header.side(|side| {
-        side.next_waiter = side.next_waiter.max(FIRST) + 1;
-        let id = side.next_waiter;
-        let list = side.waiters.get_or_insert_default();
-        list.extend(first.map(|w| (FIRST, w)));
-        list.push((id, waiter));
-        id
-    })
-}
-
-fn remove_waiter(header: &Header, id: u64) -> Option<Waiter> {
-    header
-        .side_if_any(|side| {
-            let list = side.waiters.as_mut()?;
-            let position = list.iter().position(|(i, _)| *i == id)?;
-            Some(list.remove(position).1)
-        })
-        .flatten()
 }

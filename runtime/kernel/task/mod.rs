@@ -21,6 +21,7 @@
 //!
 //! A callback (`callback.rs`) is the other kind of entry in the FIFO.
 
+mod awaiting;
 pub(crate) mod callback;
 mod cancel;
 pub(crate) mod error;
@@ -34,8 +35,9 @@ mod state;
 mod step;
 mod waker;
 
+pub(crate) use awaiting::Awaiting;
 pub(crate) use cancel::current_root;
 pub use error::{CancelledError, Panic, TaskError};
-pub(crate) use handle::{Awaiting, BorrowedTask, close_all, current_task, live_tasks, spawn};
+pub(crate) use handle::{BorrowedTask, close_all, current_task, live_tasks, spawn};
 pub use handle::{CallbackId, Task, TaskRef};
 pub(crate) use offers::{extend, is_queued, may_extend, note_woken, poll_again, poll_under, wake_all};

@@ -258,7 +258,7 @@ impl State {
 /// Whether one more and one less can be counted plainly; no if the counts were merged.
 #[inline]
 fn has_room(local: i32) -> bool {
-    local.unsigned_abs() < MOST_LOCAL.unsigned_abs()
+    (-MOST_LOCAL..MOST_LOCAL).contains(&local)
 }
 
 #[cfg(all(test, not(loom)))]
