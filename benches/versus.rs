@@ -1,8 +1,8 @@
 //! How many times faster than tokio is evloop, and is it as fast as we want it?
 //!
 //! No criterion here: short slices of all sides take turns, round after round, so that a machine that
-//! drifts does it to all of them, and only CPU time counts, so that other programs may run. What counts is the median of the ratios of single rounds, with the 95 %
-//! interval of that median.
+//! drifts does it to all of them, and only CPU time counts, so that other programs may run meanwhile. What
+//! decides is the median of the ratios of single rounds, with the 95 % interval of that median.
 //!
 //! `cargo bench --bench versus`; with `-- WORD …`, only the workloads whose names contain one of the words.
 

@@ -1,8 +1,8 @@
 //! What is measured: each workload once for evloop and once for every rival, in the rival's own idiom.
 //!
-//! A workload is a function that does something `n` times on a runtime that stays, and returns how long
-//! that took, in CPU time. The clock runs inside the runtime, so making it, entering it and ending are not in the
-//! figure. The criterion benches and the table of `versus.rs` take the same list.
+//! A workload is a function that does something `n` times on a runtime that stays, and returns how much
+//! CPU time that took. The clock runs inside the runtime, so making it, entering it and ending are not in
+//! the figure. The criterion benches and the table of `versus.rs` take the same list.
 
 #![allow(dead_code, reason = "each bench takes its part")]
 

@@ -17,7 +17,7 @@ use slab::Slab;
 
 use super::clock::{BIRTH, TimeSource};
 use super::exception::ExceptionHandler;
-use super::home_cell::{self, AwayRef, HomeCell, HomeRef};
+use super::home_cell::{self, AwayRef, Entered, HomeCell, HomeRef};
 use super::reactor::{Bell, Reactor};
 use super::scheduler::inbox::{Inbox, Posted};
 use super::scheduler::memory::FreeList;
@@ -208,6 +208,36 @@ pub(crate) fn with_current<R>(f: impl FnOnce(&Block, &Home) -> R) -> Option<R> {
     // current is held by one of the frames that wait for this one. The reference does not leave this call.
     let block = unsafe { block.as_ref() };
     block.home_if_current().map(|home| f(block, home))
+}
+
+/// Being inside of a loop, possibly between its turns, for foreign code that is run on its behalf.
+///
+/// Nobody who makes something ready in there rings, since inside of a loop somebody is about to look. Between
+/// turns that is the host, who sleeps on the bell: this rings for them when it goes.
+pub(crate) struct Visit<'a> {
+    loop_ref: &'a LoopRef,
+    deadline: Option<u64>,
+    entered: Option<Entered<Shared, Home>>,
+}
+
+impl<'a> Visit<'a> {
+    /// Enters the loop, unless this is inside of it already or it is closed.
+    pub(crate) fn new(loop_ref: &'a LoopRef) -> Self {
+        let elsewhere = !loop_ref.cell().is_current() && !loop_ref.is_closed();
+        let entered = elsewhere.then(|| loop_ref.enter());
+        let home = entered.as_ref().and_then(Entered::home);
+        Self { loop_ref, deadline: home.and_then(|home| home.timers.next_deadline()), entered }
+    }
+}
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        if let Some(home) = self.entered.as_ref().and_then(Entered::home)
+            && (!home.ready.is_empty() || home.timers.next_deadline() != self.deadline)
+        {
+            home.ring_if_idle(self.loop_ref.cell().shared());
+        }
+    }
 }
 
 /// Takes a counted reference to the loop this thread is in.

@@ -138,7 +138,8 @@ impl EventLoop {
 
     /// Makes one turn: waits for at most `timeout` (`None`: until something happens) unless something is
     /// ready, and runs what is. For hosts with a loop of their own: watch [`AsFd`](std::os::fd::AsFd) for
-    /// reading and call this when it is readable or [`next_deadline`](Self::next_deadline) has come.
+    /// reading and call this when it is readable or [`next_deadline`](Self::next_deadline) has come. A ring
+    /// of the bell ends the wait, also one that is no news any more.
     ///
     /// # Errors
     /// As [`run_forever`](Self::run_forever).

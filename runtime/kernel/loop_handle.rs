@@ -16,8 +16,8 @@ use super::timers::Alarm;
 
 /// The loop, for its own thread: schedule callbacks and tasks, read its time, stop it.
 ///
-/// Cheap to clone. It does not keep the loop going; once the [`EventLoop`](crate::EventLoop) is dropped, new tasks are
-/// born cancelled and new callbacks are dropped.
+/// Cheap to clone. It does not keep the loop going. While the [`EventLoop`](crate::EventLoop) is being
+/// dropped, new tasks are born cancelled and new callbacks are dropped; afterwards `create_task` panics.
 ///
 /// # asyncio
 /// What `asyncio.get_running_loop()` returns.

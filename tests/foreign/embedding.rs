@@ -4,12 +4,12 @@
 #![cfg(target_os = "linux")]
 
 use std::cell::Cell;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use evloop::EventLoop;
@@ -77,6 +77,54 @@ fn a_host_that_watches_the_descriptor_misses_no_wake_up() {
                 task.cancel();
             },
         );
+    }
+}
+
+/// Whether the host is told to make a turn, by the descriptor alone.
+fn is_readable(event_loop: &EventLoop) -> bool {
+    poll(&mut [PollFd::new(&event_loop.as_fd(), PollFlags::IN)], Some(&Timespec::default())).unwrap() > 0
+}
+
+#[test]
+fn what_a_destructor_does_to_the_loop_between_turns_is_told_to_the_host() {
+    struct OnDrop<F: FnMut()>(F);
+    impl<F: FnMut()> Drop for OnDrop<F> {
+        fn drop(&mut self) {
+            (self.0)();
+        }
+    }
+    type Does = fn(&Rc<Cell<Option<Waker>>>);
+    let does: [(&str, Does); 4] = [
+        ("wakes", |waker| waker.take().unwrap().wake()),
+        ("wakes by reference", |waker| waker.take().unwrap().wake_by_ref()),
+        ("calls soon", |_| drop(evloop::get_running_loop().map(|handle| handle.call_soon(|| ())))),
+        ("begins to sleep", |_| {
+            let mut sleep = Box::pin(evloop::sleep(Duration::from_secs(9)));
+            assert!(sleep.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            // It stays in the wheel.
+            std::mem::forget(sleep);
+        }),
+    ];
+    for (name, does) in does {
+        let mut event_loop = EventLoop::new().unwrap();
+        let waker = Rc::new(Cell::new(None));
+        let waiting = event_loop.handle().create_task({
+            let waker = waker.clone();
+            poll_fn(move |cx| {
+                waker.set(Some(cx.waker().clone()));
+                Poll::<()>::Pending
+            })
+        });
+        let output = OnDrop(move || does(&waker));
+        let ended = event_loop.handle().create_task(async move { output });
+        while is_readable(&event_loop) {
+            event_loop.run_once(Some(Duration::ZERO)).unwrap();
+        }
+        // The value of a task that nobody took, dropped between turns.
+        drop(ended);
+        assert!(is_readable(&event_loop), "{name}: a host that waits for the descriptor is not told");
+        event_loop.run_once(Some(Duration::ZERO)).unwrap();
+        waiting.cancel();
     }
 }
 

@@ -14,7 +14,7 @@ use super::header::{Header, TaskPtr, Waiter};
 use super::offers::wake_all;
 use super::state::{CANCEL, CANCELLED, DONE, JOIN, OUTPUT, PANICKED, UNSEEN_PANIC};
 use super::{callback::Callback, raw, step};
-use crate::kernel::context::{Home, LoopRef};
+use crate::kernel::context::{Home, LoopRef, Visit};
 use crate::kernel::scope::tree::NIL;
 
 /// A task, known but not owned: its name, its state, and the way to cancel it.
@@ -365,9 +365,8 @@ impl<T> Drop for Task<T> {
             // Inside of the loop, also when its host drops this between turns: what happens in there is
             // told to the loop's own handler.
             // SAFETY: a counted reference, at home.
-            let elsewhere = unsafe { !self.task.task.block().is_current() };
-            // SAFETY: as above.
-            let _entered = elsewhere.then(|| unsafe { self.task.task.loop_ref() }.enter());
+            let loop_ref = unsafe { self.task.task.loop_ref() };
+            let _visit = Visit::new(&loop_ref);
             // SAFETY: at home, and this handle owns the output.
             unsafe { step::drop_output(self.task.task) };
         }
