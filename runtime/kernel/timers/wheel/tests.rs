@@ -379,23 +379,20 @@ fn assert_sound<T>(wheel: &Wheel<T>) {
     assert_tombstones_bounded(wheel);
 
     let mut hanging = 0;
-    for bucket in 0..LEVELS * SLOTS {
-        if wheel.occupied[bucket / SLOTS] >> (bucket % SLOTS) & 1 == 0 {
-            continue;
-        }
-        let slot = wheel.slots[bucket];
-        let (mut prev, mut index, mut serial) = (NIL, slot.head, None);
-        while let Some(entry) = wheel.entries.get(index as usize) {
-            assert_eq!(entry.prev, prev);
+    for (bucket, slot) in wheel.slots.iter().enumerate() {
+        let occupied = wheel.occupied[bucket / SLOTS] >> (bucket % SLOTS) & 1 == 1;
+        assert_eq!(occupied, !slot.records.is_empty());
+        for (place, due) in slot.records.iter().enumerate() {
+            let entry = &wheel.entries[due.index as usize];
+            assert_eq!(
+                (entry.deadline, entry.serial, entry.place as usize),
+                (due.deadline, due.serial, place)
+            );
             assert_eq!(wheel.bucket_of(entry.deadline), bucket);
             assert!(tick_of(entry.deadline) > wheel.cursor);
             assert!(slot.min <= entry.deadline);
-            assert!(serial < Some(entry.serial), "a list keeps the order of insertion");
-            (prev, index, serial) = (index, entry.next, Some(entry.serial));
             hanging += 1;
         }
-        assert_eq!((slot.tail, index), (prev, NIL));
-        assert_ne!(slot.head, NIL, "an occupied slot has an entry");
     }
     assert_eq!(living + hanging, wheel.len());
 }
