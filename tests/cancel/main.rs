@@ -1,0 +1,10 @@
+//! Cancellation: hand-made shapes, properties that must always hold, and random trees of scopes.
+
+mod panics;
+mod properties;
+mod random_trees;
+mod shapes;
+mod shapes_deadlines;
+mod shapes_waiting;
+mod support;
+mod tree_world;
