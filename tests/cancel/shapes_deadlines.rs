@@ -151,6 +151,21 @@ async fn a_cleanup_ended_by_one_of_equal_deadlines_hands_over_to_one_that_runs_w
 }
 
 #[evloop::test]
+async fn a_deadline_inside_of_a_cleanup_stays_its_own_when_deliveries_meet() {
+    let trace = Trace::new();
+    let t = trace.clone();
+    let handler = on_cancel(pending::<()>(), async move |c| {
+        let flush = finally(pending::<()>(), t.cleanup("flush", 1));
+        let timed_out = wait_for(flush, Duration::ZERO).await.is_err();
+        t.say(&format!("handler: {timed_out}"));
+        c.rethrow().await
+    });
+    // Request and deadline come in one step, and so does the handler's own deadline.
+    assert_eq!(trace.run(&[2], wait_for(handler, secs(2))).await, "Cancelled@3");
+    assert_eq!(trace.take(), ["flush@3", "handler: true@3"]);
+}
+
+#[evloop::test]
 async fn a_deadline_of_a_dropped_scope_around_a_borrowed_future_asks_nobody() {
     let trace = Trace::new();
     let t = trace.clone();

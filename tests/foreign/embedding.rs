@@ -5,7 +5,9 @@
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
+use std::mem::ManuallyDrop;
 use std::os::fd::AsFd;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -99,10 +101,9 @@ fn what_a_destructor_does_to_the_loop_between_turns_is_told_to_the_host() {
         ("wakes by reference", |waker| waker.take().unwrap().wake_by_ref()),
         ("calls soon", |_| drop(evloop::get_running_loop().map(|handle| handle.call_soon(|| ())))),
         ("begins to sleep", |_| {
-            let mut sleep = Box::pin(evloop::sleep(Duration::from_secs(9)));
-            assert!(sleep.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-            // It stays in the wheel.
-            std::mem::forget(sleep);
+            // Never dropped, so it stays in the wheel.
+            let mut sleep = ManuallyDrop::new(evloop::sleep(Duration::from_secs(9)));
+            assert!(Pin::new(&mut *sleep).poll(&mut Context::from_waker(Waker::noop())).is_pending());
         }),
     ];
     for (name, does) in does {

@@ -307,6 +307,44 @@ fn wakers_may_be_used_by_destructors_while_the_loop_ends() {
 }
 
 #[test]
+fn a_loop_may_be_dropped_by_the_output_of_one_of_its_tasks() {
+    struct Ends {
+        event_loop: Rc<RefCell<Option<EventLoop>>>,
+        wakers: Rc<RefCell<Vec<Waker>>>,
+        probe: Option<crate::support::AtHome>,
+    }
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            let handle = evloop::get_running_loop().unwrap();
+            drop(self.event_loop.take());
+            // Still inside of it, though it is closed.
+            assert!(handle.is_closed());
+            self.wakers.take().into_iter().for_each(Waker::wake);
+            let probe = self.probe.take();
+            handle.call_soon(move || drop(probe));
+        }
+    }
+    let ledger = Arc::new(Ledger::default());
+    let slot = Rc::new(RefCell::new(Some(EventLoop::new().unwrap())));
+    let handle = slot.borrow().as_ref().unwrap().handle();
+    let wakers: Rc<RefCell<Vec<Waker>>> = Rc::default();
+    let waiting = handle.create_task({
+        let (probe, wakers) = (ledger.at_home(), wakers.clone());
+        poll_fn(move |cx| {
+            let _ = &probe;
+            wakers.borrow_mut().push(cx.waker().clone());
+            Poll::<()>::Pending
+        })
+    });
+    let ends = Ends { event_loop: slot.clone(), wakers, probe: Some(ledger.at_home()) };
+    let task = handle.create_task(async move { ends });
+    slot.borrow_mut().as_mut().unwrap().run_once(Some(Duration::ZERO)).unwrap();
+    drop(task);
+    assert!(slot.borrow().is_none() && waiting.cancelled());
+    ledger.assert_balanced();
+}
+
+#[test]
 fn handles_and_wakers_may_die_with_their_thread() {
     thread_local! {
         static KEPT: RefCell<Vec<Box<dyn std::any::Any>>> = const { RefCell::new(Vec::new()) };

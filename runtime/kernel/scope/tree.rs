@@ -632,13 +632,17 @@ impl ScopeTree {
 
     /// Everything inside of `top` that was taken in this very step counts as taken for `offer` too: two
     /// deliveries of one step are one, and the outer origin decides what it becomes. The scopes that the
-    /// taker has opened since (its cleanup is one) are not asked either.
+    /// taker has opened since (its cleanup is one) are not asked either, and what was taken in there is its
+    /// own business.
     pub(crate) fn coalesce(&mut self, top: NodeKey, offer: &mut Offer) {
         let outside = self.ancestors(top.index);
         // `top` itself is the home of tokens caught right inside of it.
         let mut at = top.index;
         while at != NIL {
-            if let Some(since) = self.move_origins(at, top, &outside, offer.step) {
+            // Served already: opened by a taker further up.
+            if !self.is_served(at, offer.id)
+                && let Some(since) = self.move_origins(at, top, &outside, offer.step)
+            {
                 offer.took = true;
                 self.mark_served(at, offer.id);
                 let mut below = self.first_below(at);
