@@ -76,6 +76,11 @@ impl EventLoop {
         LoopHandle::new(self.loop_ref.clone())
     }
 
+    /// As [`LoopHandle::stop`]. A callback or another task calls it by the handle.
+    pub fn stop(&self) {
+        self.handle().stop();
+    }
+
     /// Runs `main` as a task until it ends, and the loop's other tasks meanwhile; they stay in the loop.
     ///
     /// `main` may borrow: it and its output are dropped before this returns. What its last step made
@@ -387,8 +392,11 @@ impl<'a> Running<'a> {
             }
             _ if !self.event_loop.settings.detect_stuck => self.sleep(home, shared, None),
             _ => {
+                let began = real_now();
                 self.sleep(home, shared, Some(SILENCE))?;
-                if shared.inbox.has_mail() || shared.jobs.load(Ordering::Acquire) > 0 {
+                // A late ring or a signal ends the wait early: that is not silence.
+                let silent = began.elapsed() >= SILENCE;
+                if !silent || shared.inbox.has_mail() || shared.jobs.load(Ordering::Acquire) > 0 {
                     return Ok(());
                 }
                 Err(RunError::Stuck(Stuck::new(&live_tasks(home))))

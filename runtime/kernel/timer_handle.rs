@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
-use super::context::LoopRef;
+use super::context::{LoopRef, Visit};
 use super::task::callback::Handle;
 use super::timers::TimerKey;
 
@@ -40,7 +40,7 @@ impl TimerHandle {
     pub fn cancel(&self) {
         // Inside of the loop, also when its host does this between turns: a destructor that panics is told
         // to the loop's own handler.
-        let _entered = self.loop_ref.enter();
+        let _visit = Visit::new(&self.loop_ref);
         self.handle.cancel();
         if let Some(key) = self.key {
             let alarm = self.loop_ref.with(|home| home.timers.cancel(key));

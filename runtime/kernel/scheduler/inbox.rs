@@ -88,13 +88,15 @@ impl<M> Inbox<M> {
 
     /// Announces a sleep. `false`: mail has come, do not sleep.
     pub(crate) fn fall_asleep(&self) -> bool {
-        self.sleeping.store(true, Ordering::SeqCst);
+        // Swaps on both sides, not stores: each change of the flag follows the one before it, so a sender
+        // that took an earlier sleep's ring cannot seem to have taken this one's.
+        self.sleeping.swap(true, Ordering::SeqCst);
         !self.mail.load(Ordering::SeqCst)
     }
 
     /// Ends a sleep. Late senders may still ring once; that costs a turn, nothing else.
     pub(crate) fn wake_up(&self) {
-        self.sleeping.store(false, Ordering::Relaxed);
+        self.sleeping.swap(false, Ordering::Relaxed);
     }
 
     /// Refuses letters from now on and returns those that wait.

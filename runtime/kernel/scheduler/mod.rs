@@ -197,3 +197,6 @@ impl Letter {
         unsafe { (self.0.as_ref().vtable().discard_abroad)(self.0) }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;
