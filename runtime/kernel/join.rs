@@ -27,13 +27,13 @@ impl Waiting {
     /// Ready when the task has ended and its end is the awaiter's business.
     #[track_caller]
     fn poll(&mut self, task: &TaskRef, cx: &Context<'_>) -> Poll<()> {
+        if task.done() && !self.scope.is_attached() {
+            return Poll::Ready(());
+        }
         assert!(
             !task.is_current(),
             "a task awaits itself and would wait for ever; let another task await it, or return its value"
         );
-        if task.done() && !self.scope.is_attached() {
-            return Poll::Ready(());
-        }
         if task.done() && self.scope.is_idle() {
             // The usual end: no request has come.
             self.scope.release();

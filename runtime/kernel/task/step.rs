@@ -178,20 +178,9 @@ pub(super) unsafe fn finish(task: TaskPtr, home: &Home) {
             joiner.release_at_home();
         }
     }
-    for (_, waiter) in header.side_if_any(|side| side.waiters.take()).flatten().unwrap_or_default() {
-        match waiter {
-            Waiter::Awaiter(waker) => {
-                guarded("a waker panicked", || waker.wake());
-            }
-            Waiter::Callback(f) if home.closing.get() => {
-                guarded("a callback panicked when it was dropped", || drop(f));
-            }
-            Waiter::Callback(f) => {
-                // SAFETY: alive, at home.
-                let done = unsafe { TaskRef::of(task) };
-                callback::Callback::new(move || f(&done)).schedule(home);
-            }
-        }
+    if let Some(waiters) = header.side_if_any(|side| side.waiters.take()).flatten() {
+        // SAFETY: the caller's duty.
+        unsafe { tell(task, home, waiters) };
     }
     if !state.has(JOIN) && state.has(OUTPUT) {
         // SAFETY: at home, and nobody else can take the output.
@@ -201,6 +190,29 @@ pub(super) unsafe fn finish(task: TaskPtr, home: &Home) {
         state.clear(QUEUED);
         // SAFETY: at home.
         unsafe { settle(task) };
+    }
+}
+
+/// Tells those in the side box's list, in order of registration.
+///
+/// # Safety
+/// Alive, at home.
+#[inline(never)]
+unsafe fn tell(task: TaskPtr, home: &Home, waiters: Vec<(u64, Waiter)>) {
+    for (_, waiter) in waiters {
+        match waiter {
+            Waiter::Awaiter(waker) => {
+                guarded("a waker panicked", || waker.wake());
+            }
+            Waiter::Callback(f) if home.closing.get() => {
+                guarded("a callback panicked when it was dropped", || drop(f));
+            }
+            Waiter::Callback(f) => {
+                // SAFETY: the caller's duty.
+                let done = unsafe { TaskRef::of(task) };
+                callback::Callback::new(move || f(&done)).schedule(home);
+            }
+        }
     }
 }
 
