@@ -298,7 +298,7 @@ impl<'a> Running<'a> {
     fn turn(&self, limit: Option<Duration>) -> Result<(), RunError> {
         let home = self.entered.home().ok_or(RunError::Closed)?;
         let shared = self.shared();
-        self.look(home, shared, limit)?;
+        let mut timers_fire = self.look(home, shared, limit)?;
         let mut steps = 0;
         loop {
             if shared.inbox.has_mail() && steps > 0 {
@@ -306,8 +306,16 @@ impl<'a> Running<'a> {
             }
             home.turns.set(home.turns.get() + 1);
             steps += home.ready.run_batch();
-            if home.ready.is_empty() || home.stopping.get() || steps >= self.event_loop.stretch.get() {
+            if home.stopping.get() || steps >= self.event_loop.stretch.get() {
                 break;
+            }
+            if home.ready.is_empty() {
+                // Where timers come thick and fast, the next are due by now: that takes a look at the clock,
+                // not one at the kernel.
+                timers_fire = timers_fire && fire_timers(home);
+                if !timers_fire {
+                    break;
+                }
             }
         }
         if home.ready.is_empty() {
@@ -317,7 +325,8 @@ impl<'a> Running<'a> {
     }
 
     /// Asks the outside: waits if there is nothing to do, then collects mail and fires timers.
-    fn look(&self, home: &Home, shared: &Shared, limit: Option<Duration>) -> Result<(), RunError> {
+    /// Says whether any timer was due.
+    fn look(&self, home: &Home, shared: &Shared, limit: Option<Duration>) -> Result<bool, RunError> {
         if home.time.is_virtual() {
             self.wait_virtual(home, shared, limit)?;
         } else {
@@ -326,12 +335,7 @@ impl<'a> Running<'a> {
         if shared.inbox.has_mail() {
             home.collect_mail(shared);
         }
-        if !home.timers.is_empty() {
-            home.timers.fire(home.time.now_ns(), &home.ready, |waker| {
-                guarded("a waker panicked", || waker.wake());
-            });
-        }
-        Ok(())
+        Ok(fire_timers(home))
     }
 
     fn wait(&self, home: &Home, shared: &Shared, limit: Option<Duration>) -> Result<(), RunError> {
@@ -433,6 +437,14 @@ impl Drop for Running<'_> {
             }
         }
     }
+}
+
+/// Fires the timers that are due; says whether there were any.
+fn fire_timers(home: &Home) -> bool {
+    !home.timers.is_empty()
+        && home.timers.fire(home.time.now_ns(), &home.ready, |waker| {
+            guarded("a waker panicked", || waker.wake());
+        })
 }
 
 fn shortest(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {

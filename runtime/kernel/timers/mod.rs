@@ -66,11 +66,14 @@ impl Timers {
     }
 
     /// Fires all that is due, in order of deadline and insertion; `wake` guards the loop against wakers.
-    pub(crate) fn fire(&self, now_ns: u64, ready: &ReadyList, wake: impl Fn(Waker)) {
+    /// Says whether anything was due.
+    pub(crate) fn fire(&self, now_ns: u64, ready: &ReadyList, wake: impl Fn(Waker)) -> bool {
+        let mut any = false;
         loop {
             // Not in the loop's head: the borrow has to end before foreign wakers run.
             let due = self.wheel.borrow_mut().pop_due(now_ns);
-            let Some(alarm) = due else { return };
+            let Some(alarm) = due else { return any };
+            any = true;
             match alarm {
                 Alarm::Wake(waker) => wake(waker),
                 Alarm::Call(claim) => claim.schedule(ready),
