@@ -62,8 +62,7 @@ where
     H: for<'a> AsyncFnOnce(Cancelling<'a>) -> F::Output,
 {
     let rethrown = AtomicBool::new(false);
-    // Declared before what it contains would be wrong: locals are dropped in reverse, and the scope goes
-    // last.
+    // Declared before what it contains: locals are dropped in reverse, so the scope goes last.
     let mut scope = Scope::new();
     {
         let mut body = pin!(Some(future.into_future()));
