@@ -110,8 +110,11 @@
 #[cfg(test)]
 extern crate self as evloop;
 
+#[cfg(unix)]
+mod async_fd;
 pub mod deviations;
 mod kernel;
+pub mod net;
 pub mod queue;
 mod runner;
 mod spawn;
@@ -120,10 +123,12 @@ pub mod tasks;
 mod threads;
 pub mod time;
 
+#[cfg(unix)]
+pub use async_fd::AsyncFd;
 pub use kernel::{
     Builder, CallbackId, CancelledError, Clock, ErrorContext, EventLoop, Handle, Join, JoinMut, JoinRef,
-    LoopClosed, LoopHandle, LoopProxy, Panic, RemoteTask, RunError, Stuck, Task, TaskError, TaskRef,
-    TimerHandle,
+    LoopClosed, LoopHandle, LoopProxy, Panic, PollMode, RemoteTask, RunError, Stuck, Task, TaskError,
+    TaskRef, TimerHandle,
 };
 pub use queue::{GetNowaitError, LifoQueue, PriorityQueue, PutNowaitError, Queue, QueueShutDown};
 pub use runner::{run, try_run};

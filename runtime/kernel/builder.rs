@@ -5,7 +5,7 @@ use std::io;
 use super::clock::{Clock, TimeSource};
 use super::context::{Home, Shared};
 use super::event_loop::{EventLoop, Settings};
-use super::reactor::Bell;
+use super::reactor::{PollMode, SharedPoller};
 
 /// Settings for an [`EventLoop`], all with defaults.
 ///
@@ -23,6 +23,7 @@ use super::reactor::Bell;
 pub struct Builder {
     clock: Clock,
     portable_wait: bool,
+    poll_mode: Option<PollMode>,
     settings: Settings,
 }
 
@@ -32,6 +33,7 @@ impl Builder {
         Self {
             clock: Clock::Monotonic,
             portable_wait: false,
+            poll_mode: None,
             settings: Settings { stretch: None, timer_slack: true, detect_stuck: false },
         }
     }
@@ -64,6 +66,13 @@ impl Builder {
         self
     }
 
+    /// How sockets are registered with the system's poller. Where a mode does not exist, another takes its
+    /// place. For measuring, and for finding out whether a problem lies there.
+    pub fn poll_mode(mut self, mode: PollMode) -> Self {
+        self.poll_mode = Some(mode);
+        self
+    }
+
     /// Whether to end with [`RunError::Stuck`](crate::RunError::Stuck) when nothing can happen any more:
     /// nothing is ready, no timer is set, no pool job or proxy exists, and for one real second nobody
     /// has rung. It works on the virtual clock, where tests use it; off by default.
@@ -77,13 +86,13 @@ impl Builder {
     /// # Errors
     /// If the system refuses a poller: no descriptors left.
     pub fn build(self) -> io::Result<EventLoop> {
-        let bell = Bell::new(self.portable_wait)?;
+        let poller = SharedPoller::new(self.portable_wait, self.poll_mode)?;
         let time = TimeSource::new(self.clock);
         let mut settings = self.settings;
         if time.is_virtual() {
             settings.stretch = Some(1);
         }
-        Ok(EventLoop::with(Shared::new(bell, time.is_virtual()), Home::new(time), settings))
+        Ok(EventLoop::with(Shared::new(poller, time.is_virtual()), Home::new(time), settings))
     }
 }
 

@@ -18,11 +18,12 @@ use slab::Slab;
 use super::clock::{BIRTH, TimeSource};
 use super::exception::ExceptionHandler;
 use super::home_cell::{self, AwayRef, Entered, HomeCell, HomeRef};
-use super::reactor::{Bell, Reactor};
+use super::reactor::{Reactor, SharedPoller};
 use super::scheduler::inbox::{Inbox, Posted};
 use super::scheduler::memory::FreeList;
 use super::scheduler::{Entry, Letter, ReadyList};
 use super::scope::tree::{NIL, ScopeTree};
+use super::slots::{Slots, Watcher};
 use super::timers::Timers;
 
 pub(crate) type Block = HomeCell<Shared, Home>;
@@ -34,7 +35,7 @@ pub(crate) struct Shared {
     /// Unique in the process.
     pub(crate) id: u64,
     pub(crate) inbox: Inbox<Letter>,
-    pub(crate) bell: Bell,
+    pub(crate) poller: SharedPoller,
     /// Living proxies: while there are any, virtual time passes at real pace.
     pub(crate) proxies: AtomicUsize,
     /// Running jobs of the blocking pool: while there are any, virtual time stands still.
@@ -44,12 +45,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(bell: Bell, virtual_time: bool) -> Self {
+    pub(crate) fn new(poller: SharedPoller, virtual_time: bool) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             inbox: Inbox::new(),
-            bell,
+            poller,
             proxies: AtomicUsize::new(0),
             jobs: AtomicUsize::new(0),
             virtual_time,
@@ -60,14 +61,14 @@ impl Shared {
     pub(crate) fn count_down(&self, count: &AtomicUsize) {
         count.fetch_sub(1, Ordering::Release);
         if self.virtual_time {
-            self.bell.ring();
+            self.poller.ring();
         }
     }
 
     /// Posts a letter and rings if need be; a closed loop gives it back.
     pub(crate) fn post(&self, letter: Letter) -> Result<(), Letter> {
         if self.inbox.post(letter)? == Posted::Ring {
-            self.bell.ring();
+            self.poller.ring();
         }
         Ok(())
     }
@@ -89,6 +90,11 @@ pub(crate) struct Home {
     pub(crate) timers: Timers,
     pub(crate) scopes: RefCell<ScopeTree>,
     pub(crate) reactor: Reactor,
+    pub(crate) slots: Slots,
+    /// A buffer for those whom an event concerns.
+    pub(crate) told: Cell<Vec<Watcher>>,
+    /// The step that last took something from outside, and how often it did.
+    spent: Cell<(u64, u32)>,
     pub(crate) time: TimeSource,
     /// The task whose step runs.
     pub(crate) current_task: Cell<Option<NonNull<Entry>>>,
@@ -115,6 +121,10 @@ pub(crate) struct Home {
 /// Task numbers are taken from the process-wide counter in lots, so that a spawn costs nothing atomic.
 const ID_LOT: u64 = 256;
 
+/// How often one step may take something that refills from outside (a socket, a pipe): then the others have
+/// their turn first. Queues and the like have no such limit: what fills them is a task, and it waits.
+const BUDGET: u32 = 128;
+
 impl Home {
     pub(crate) fn new(time: TimeSource) -> Self {
         Self {
@@ -124,6 +134,9 @@ impl Home {
             timers: Timers::starting_at(BIRTH),
             scopes: RefCell::new(ScopeTree::new()),
             reactor: Reactor::new(),
+            slots: Slots::new(),
+            told: Cell::new(Vec::new()),
+            spent: Cell::new((0, 0)),
             time,
             current_task: Cell::new(None),
             current_node: Cell::new(NIL),
@@ -153,6 +166,19 @@ impl Home {
         next
     }
 
+    /// Whether the step that runs may take one more thing from outside.
+    #[inline]
+    pub(crate) fn afford(&self) -> bool {
+        let step = self.steps.get();
+        let (of, times) = self.spent.get();
+        let times = if of == step { times } else { 0 };
+        if times == BUDGET {
+            return false;
+        }
+        self.spent.set((step, times + 1));
+        true
+    }
+
     /// Mail comes first: what another thread scheduled before this moment stands before what is scheduled
     /// now, as in asyncio, where both go to the same FIFO at once.
     #[inline]
@@ -177,7 +203,7 @@ impl Home {
     #[inline]
     pub(crate) fn ring_if_idle(&self, shared: &Shared) {
         if !self.turning.get() {
-            shared.bell.ring();
+            shared.poller.ring();
         }
     }
 

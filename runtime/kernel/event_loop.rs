@@ -17,6 +17,7 @@ use super::loop_handle::LoopHandle;
 use super::reactor::Punctual;
 use super::report::guarded;
 use super::run_error::{RunError, Stuck};
+use super::source::{apply, tell};
 use super::task::{BorrowedTask, TaskError, TaskRef, close_all, live_tasks};
 
 /// Most steps between two looks outside.
@@ -208,6 +209,12 @@ impl EventLoop {
             }
             // Drops run foreign code, which may schedule more: until nothing is left.
             loop {
+                let (watchers, numbers) = home.slots.close();
+                for number in numbers {
+                    // It fails if the descriptor was closed behind our back.
+                    let _ = self.loop_ref.cell().shared().poller.delete(number);
+                }
+                guarded("a waker or a callback panicked when it was dropped", || drop(watchers));
                 close_all(home);
                 home.ready.discard_all();
                 let alarm = home.timers.take_any();
@@ -251,7 +258,7 @@ impl fmt::Debug for EventLoop {
 impl std::os::fd::AsFd for EventLoop {
     /// Readable when the loop needs a turn for something other than a deadline.
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.loop_ref.cell().shared().bell.as_fd()
+        self.loop_ref.cell().shared().poller.as_fd()
     }
 }
 
@@ -341,7 +348,7 @@ impl<'a> Running<'a> {
     fn wait(&self, home: &Home, shared: &Shared, limit: Option<Duration>) -> Result<(), RunError> {
         if !home.ready.is_empty() || home.stopping.get() {
             self.adapt_stretch();
-            return Ok(home.reactor.wait(&shared.bell, Some(Duration::ZERO))?);
+            return Ok(ask(home, shared, Some(Duration::ZERO))?);
         }
         let timeout = home
             .timers
@@ -354,7 +361,7 @@ impl<'a> Running<'a> {
     fn sleep(&self, home: &Home, shared: &Shared, timeout: Option<Duration>) -> Result<(), RunError> {
         let may_sleep = shared.inbox.fall_asleep();
         let timeout = if may_sleep { timeout } else { Some(Duration::ZERO) };
-        let result = home.reactor.wait(&shared.bell, timeout);
+        let result = ask(home, shared, timeout);
         shared.inbox.wake_up();
         Ok(result?)
     }
@@ -363,7 +370,7 @@ impl<'a> Running<'a> {
     fn wait_virtual(&self, home: &Home, shared: &Shared, limit: Option<Duration>) -> Result<(), RunError> {
         use std::sync::atomic::Ordering;
         if !home.ready.is_empty() || home.stopping.get() {
-            return Ok(home.reactor.wait(&shared.bell, Some(Duration::ZERO))?);
+            return Ok(ask(home, shared, Some(Duration::ZERO))?);
         }
         let next = home.timers.next_deadline();
         if shared.jobs.load(Ordering::Acquire) > 0 {
@@ -371,7 +378,7 @@ impl<'a> Running<'a> {
             return self.sleep(home, shared, limit);
         }
         let now = home.time.now_ns();
-        if shared.proxies.load(Ordering::Acquire) > 0 {
+        if shared.proxies.load(Ordering::Acquire) > 0 || home.slots.waiting() > 0 {
             let timeout = next.map(|deadline| Duration::from_nanos(deadline.saturating_sub(now)));
             let began = real_now();
             self.sleep(home, shared, shortest(timeout, limit))?;
@@ -433,10 +440,26 @@ impl Drop for Running<'_> {
             // From here on the host watches the bell: whoever comes must ring, and what has come already
             // rings now.
             if !self.shared().inbox.fall_asleep() || !home.ready.is_empty() {
-                self.shared().bell.ring();
+                self.shared().poller.ring();
             }
         }
     }
+}
+
+/// Asks the kernel, for at most `timeout`, and tells those whom its answers concern, in their order.
+fn ask(home: &Home, shared: &Shared, timeout: Option<Duration>) -> std::io::Result<()> {
+    let mut told = home.told.take();
+    let result = home.reactor.wait(&shared.poller, timeout, |event| {
+        if let Some(rearm) = home.slots.note(event, &mut told) {
+            // It fails if the descriptor was closed behind our back: then there is nothing to watch.
+            let _ = apply(home, &shared.poller, rearm);
+        }
+    });
+    for watcher in told.drain(..) {
+        tell(watcher);
+    }
+    home.told.set(told);
+    result
 }
 
 /// Fires the timers that are due; says whether there were any.

@@ -1,13 +1,14 @@
 //! Errors that nobody waits for: they are told to the loop's exception handler, never dropped.
 
 use std::any::Any;
+use std::error::Error;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 
 /// What a loop calls with an error that has no other taker.
 pub(crate) type ExceptionHandler = dyn Fn(&ErrorContext<'_>);
 
-/// What an exception handler is told: what happened, where, and the panic's payload.
+/// What an exception handler is told: what happened, where, and the panic or the error.
 ///
 /// # asyncio
 /// The context dictionary of `loop.call_exception_handler`.
@@ -30,13 +31,23 @@ pub(crate) type ExceptionHandler = dyn Fn(&ErrorContext<'_>);
 /// ```
 pub struct ErrorContext<'a> {
     message: &'a str,
-    payload: &'a (dyn Any + Send),
+    cause: Cause<'a>,
     task: Option<&'a str>,
+}
+
+#[derive(Clone, Copy)]
+enum Cause<'a> {
+    Panic(&'a (dyn Any + Send)),
+    Error(&'a (dyn Error + 'static)),
 }
 
 impl<'a> ErrorContext<'a> {
     pub(crate) fn new(message: &'a str, payload: &'a (dyn Any + Send), task: Option<&'a str>) -> Self {
-        Self { message, payload, task }
+        Self { message, cause: Cause::Panic(payload), task }
+    }
+
+    pub(crate) fn of_error(message: &'a str, error: &'a (dyn Error + 'static)) -> Self {
+        Self { message, cause: Cause::Error(error), task: None }
     }
 
     /// What happened, in words.
@@ -45,16 +56,31 @@ impl<'a> ErrorContext<'a> {
         self.message
     }
 
-    /// What was panicked with.
+    /// What was panicked with; `None` if it was an error.
     #[must_use]
-    pub fn payload(&self) -> &(dyn Any + Send) {
-        self.payload
+    pub fn payload(&self) -> Option<&(dyn Any + Send)> {
+        match self.cause {
+            Cause::Panic(payload) => Some(payload),
+            Cause::Error(_) => None,
+        }
     }
 
-    /// The text of the panic, or a note that it carried something else.
+    /// The text of the panic, or a note that it carried something else; empty if it was an error.
     #[must_use]
     pub fn panic_message(&self) -> &str {
-        panic_text(self.payload)
+        match self.cause {
+            Cause::Panic(payload) => panic_text(payload),
+            Cause::Error(_) => "",
+        }
+    }
+
+    /// The error; `None` if it was a panic.
+    #[must_use]
+    pub fn error(&self) -> Option<&(dyn Error + 'static)> {
+        match self.cause {
+            Cause::Panic(_) => None,
+            Cause::Error(error) => Some(error),
+        }
     }
 
     /// The name of the task it happened in, if it was one.
@@ -66,11 +92,13 @@ impl<'a> ErrorContext<'a> {
 
 impl fmt::Debug for ErrorContext<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ErrorContext")
-            .field("message", &self.message)
-            .field("panic", &self.panic_message())
-            .field("task", &self.task)
-            .finish()
+        let mut f = f.debug_struct("ErrorContext");
+        f.field("message", &self.message);
+        match self.cause {
+            Cause::Panic(payload) => f.field("panic", &panic_text(payload)),
+            Cause::Error(error) => f.field("error", error),
+        };
+        f.field("task", &self.task).finish()
     }
 }
 
@@ -80,7 +108,16 @@ impl fmt::Display for ErrorContext<'_> {
         if let Some(task) = self.task {
             write!(f, " (task {task})")?;
         }
-        write!(f, ": {}", self.panic_message())
+        write!(f, ": {}", self.cause)
+    }
+}
+
+impl fmt::Display for Cause<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panic(payload) => f.write_str(panic_text(*payload)),
+            Self::Error(error) => error.fmt(f),
+        }
     }
 }
 

@@ -291,14 +291,15 @@ impl<S, H> Drop for Entered<S, H> {
     }
 }
 
-/// A counted reference for any thread: it reaches the shared face only.
+/// A counted reference for any thread: it reaches the shared face, and the home face where this thread is
+/// inside the loop.
 pub(crate) struct AwayRef<S, H>(NonNull<HomeCell<S, H>>);
 
-// SAFETY: an `AwayRef` gives out `&S` (hence `S: Sync`) and counts atomically; it never touches the home
-// value. The last one may free the block elsewhere, which drops `S` there (hence `S: Send`) and never an
+// SAFETY: an `AwayRef` gives out `&S` (hence `S: Sync`), and touches the home value and the plain counter only
+// where the loop is current, which it is on its birth thread only. The last one may free the block elsewhere, which drops `S` there (hence `S: Send`) and never an
 // `H`: the home value was removed at home, since the loop's own references end with its close.
 unsafe impl<S: Send + Sync, H> Send for AwayRef<S, H> {}
-// SAFETY: as above; all methods take `&self` and are atomic.
+// SAFETY: as above; all methods take `&self`, and are atomic where the loop is not current.
 unsafe impl<S: Send + Sync, H> Sync for AwayRef<S, H> {}
 
 impl<S, H> AwayRef<S, H> {
@@ -314,9 +315,17 @@ impl<S, H> AwayRef<S, H> {
     }
 
     /// Whether this thread is inside the loop.
+    #[inline]
     pub(crate) fn is_current(&self) -> bool {
         // SAFETY: this reference is counted.
         unsafe { self.0.as_ref() }.is_current()
+    }
+
+    /// The home face, if this thread is inside the loop.
+    #[inline]
+    pub(crate) fn home_if_current(&self) -> Option<&H> {
+        // SAFETY: this reference is counted.
+        unsafe { self.0.as_ref() }.home_if_current()
     }
 }
 
@@ -331,8 +340,13 @@ impl<S, H> Clone for AwayRef<S, H> {
 
 impl<S, H> Drop for AwayRef<S, H> {
     fn drop(&mut self) {
-        // SAFETY: this owns one reference.
-        unsafe { HomeCell::release_anywhere(self.0) };
+        if self.is_current() {
+            // SAFETY: this owns one reference, and a loop is current on its birth thread only.
+            unsafe { HomeCell::release_at_home(self.0) };
+        } else {
+            // SAFETY: this owns one reference.
+            unsafe { HomeCell::release_anywhere(self.0) };
+        }
     }
 }
 

@@ -188,6 +188,13 @@ impl LoopHandle {
         &self.loop_ref
     }
 
+    /// Registered descriptors and waiters of them: for leak checks.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn registrations(&self) -> (usize, usize) {
+        self.loop_ref.with(|home| (home.slots.len(), home.slots.waiting())).unwrap_or_default()
+    }
+
     /// Living scope nodes, roots included: for leak checks.
     #[doc(hidden)]
     #[must_use]

@@ -3,11 +3,11 @@
 //! This is its door: the few items that the other folders build on. Layers, each importing only those
 //! above it in this list:
 //!
-//! 0. `atomic`, `clock`, `exception`, `home_cell`, `wait_list`, `scheduler`, `timers`, `reactor`, `scope`
+//! 0. `atomic`, `clock`, `exception`, `home_cell`, `wait_list`, `scheduler`, `timers`, `reactor`, `slots`, `scope`
 //! 1. `context` (a loop's state), `report`
 //! 2. `task` (tasks and callbacks: what stands in the FIFO)
-//! 3. `node` (one scope as its owner sees it), `join` (awaiting a task)
-//! 4. `proxy`, `job`, `remote_task`, `timer_handle`, `loop_handle`: what is asked of a loop
+//! 3. `node` (one scope as its owner sees it), `join` (awaiting a task), `source` (waiting for a descriptor)
+//! 4. `proxy`, `job`, `remote_task`, `timer_handle`, `readers`, `loop_handle`: what is asked of a loop
 //! 5. `event_loop` (the turn), `builder`, `run_error`
 
 mod atomic;
@@ -24,14 +24,18 @@ mod join;
 mod loop_handle;
 mod node;
 mod proxy;
-#[expect(unsafe_code, reason = "the direct wait and the registration of its bell")]
+#[expect(unsafe_code, reason = "registrations, and the direct wait")]
 mod reactor;
+#[cfg(unix)]
+mod readers;
 mod remote_task;
 mod report;
 mod run_error;
 #[expect(unsafe_code, reason = "the intrusive FIFO and the memory of its entries")]
 mod scheduler;
 mod scope;
+mod slots;
+mod source;
 #[expect(unsafe_code, reason = "tasks: raw memory, wakers, vtables")]
 mod task;
 mod timer_handle;
@@ -45,6 +49,7 @@ pub use exception::ErrorContext;
 pub use join::{Join, JoinMut, JoinRef};
 pub use loop_handle::LoopHandle;
 pub use proxy::{LoopClosed, LoopProxy};
+pub use reactor::PollMode;
 pub use remote_task::RemoteTask;
 pub use run_error::{RunError, Stuck};
 pub use task::callback::Handle;
@@ -56,7 +61,10 @@ pub(crate) use context::with_current;
 pub(crate) use job::JobTicket;
 pub(crate) use loop_handle::{far_from, spawn_here};
 pub(crate) use node::{Polled, Scope, Token, raise_here};
-pub(crate) use report::report_panic;
+pub(crate) use reactor::Direction;
+pub(crate) use report::{report_error, report_panic};
+pub(crate) use slots::Who;
+pub(crate) use source::{Done, Source};
 pub(crate) use task::current_task;
 pub(crate) use timers::{Alarm, Look, TimerKey};
 pub(crate) use wait_list::{Place, Standing, WaitKey, WaitList};

@@ -1,6 +1,7 @@
-//! Panics of code that nobody waits for find their way to the exception handler here.
+//! Panics and errors that nobody waits for find their way to the exception handler here.
 
 use std::any::Any;
+use std::error::Error;
 use std::panic::{self, AssertUnwindSafe};
 
 use super::context::with_current;
@@ -33,4 +34,9 @@ pub(crate) fn guarded<R>(message: &str, f: impl FnOnce() -> R) -> Option<R> {
 pub(crate) fn report_panic(message: &str, payload: Box<dyn Any + Send>) {
     report(&ErrorContext::new(message, &*payload, None));
     discard(payload);
+}
+
+/// Tells an error that nobody waits for.
+pub(crate) fn report_error(message: &str, error: &(dyn Error + 'static)) {
+    report(&ErrorContext::of_error(message, error));
 }

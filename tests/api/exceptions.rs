@@ -32,7 +32,7 @@ async fn test_set_exc_handler_custom() {
     let seen = Log::new();
     let sink = seen.clone();
     event_loop.set_exception_handler(move |context| {
-        let payload = context.payload().downcast_ref::<u32>().copied();
+        let payload = context.payload().and_then(|payload| payload.downcast_ref::<u32>()).copied();
         sink.push(format!("{} | {payload:?} | {:?}", context.message(), context.task_name()));
     });
     let _ = call_soon(|| std::panic::panic_any(1007_u32));

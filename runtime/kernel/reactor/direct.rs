@@ -7,16 +7,22 @@
 //!
 //! The bell is an event descriptor of our own, registered edge-triggered and never read: each write is a
 //! new edge, and its counter cannot overflow in practice (2^64 rings).
+//!
+//! Sockets are registered by an `epoll_ctl` of our own, because polling's flags do not fit: they lack
+//! EPOLLRDHUP, without which an edge does not tell whether the end of the stream came with the data, and
+//! they have EPOLLPRI, which one urgent byte keeps pending for ever.
 
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::time::Duration;
 
-use polling::{Event, Events, PollMode, Poller};
+use polling::{Events, Poller};
 use rustix::event::{EventfdFlags, eventfd};
+
+use super::{Direction, Event, Interest, PollMode};
 
 /// The kernel's own `timespec`: 64 bits each, also where libc's has 32.
 #[repr(C)]
@@ -40,7 +46,7 @@ impl Bell {
         // SAFETY: `add_with_mode` demands that the descriptor leaves the poller before it is closed. The
         // poller and this descriptor are fields of one `reactor::Bell` and go together, the poller's
         // epoll first (declaration order); nobody waits on it after that.
-        unsafe { poller.add_with_mode(&fd, Event::readable(BELL_KEY), PollMode::Edge)? };
+        unsafe { poller.add_with_mode(&fd, polling::Event::readable(BELL_KEY), polling::PollMode::Edge)? };
         Ok(Self { fd })
     }
 
@@ -48,6 +54,63 @@ impl Bell {
         // Fails only on a full counter, which means that 2^64 rings are on record.
         let _ = rustix::io::write(&self.fd, &1u64.to_ne_bytes());
     }
+}
+
+const READABLE: u32 = (libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) as u32;
+const WRITABLE: u32 = (libc::EPOLLOUT | libc::EPOLLHUP | libc::EPOLLERR) as u32;
+const ENDED: u32 = (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) as u32;
+
+/// Registers a descriptor.
+pub(super) fn add(
+    poller: &Poller,
+    fd: RawFd,
+    key: usize,
+    interest: Interest,
+    mode: PollMode,
+) -> io::Result<()> {
+    control(poller, libc::EPOLL_CTL_ADD, fd, key, flags(interest, mode))
+}
+
+/// Changes what a registered descriptor is watched for.
+pub(super) fn modify(
+    poller: &Poller,
+    fd: RawFd,
+    key: usize,
+    interest: Interest,
+    mode: PollMode,
+) -> io::Result<()> {
+    control(poller, libc::EPOLL_CTL_MOD, fd, key, flags(interest, mode))
+}
+
+fn flags(interest: Interest, mode: PollMode) -> libc::c_int {
+    let mut flags = 0;
+    if interest.contains(Direction::Read) {
+        flags |= libc::EPOLLIN;
+    }
+    if interest.contains(Direction::Write) {
+        flags |= libc::EPOLLOUT;
+    }
+    flags
+        | match mode {
+            PollMode::Edge => libc::EPOLLET | libc::EPOLLRDHUP,
+            // Errors and hang-ups are reported even where nothing is asked for, and would be for ever.
+            PollMode::Level if !interest.is_empty() => 0,
+            PollMode::Level | PollMode::Oneshot => libc::EPOLLONESHOT,
+        }
+}
+
+fn control(
+    poller: &Poller,
+    operation: libc::c_int,
+    fd: RawFd,
+    key: usize,
+    flags: libc::c_int,
+) -> io::Result<()> {
+    let mut event = libc::epoll_event { events: flags.cast_unsigned(), u64: key as u64 };
+    // SAFETY: the event is valid for the call, in which the kernel copies it. A number that is no open
+    // descriptor's, or not registered, is an error.
+    let result = unsafe { libc::epoll_ctl(poller.as_fd().as_raw_fd(), operation, fd, &raw mut event) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 pub(super) struct Wait {
@@ -64,7 +127,12 @@ impl Wait {
         }
     }
 
-    pub(super) fn wait(&self, poller: &Poller, timeout: Option<Duration>) -> io::Result<()> {
+    pub(super) fn wait(
+        &self,
+        poller: &Poller,
+        timeout: Option<Duration>,
+        mut on_event: impl FnMut(Event),
+    ) -> io::Result<()> {
         let mut buffer = self.events.borrow_mut();
         let epoll = poller.as_fd().as_raw_fd();
         let count = match self.call(epoll, &mut buffer, timeout) {
@@ -77,8 +145,18 @@ impl Wait {
             // SAFETY: the kernel has written the first `count` events.
             let event = unsafe { event.assume_init_ref() };
             // What polling promises and a test pins: the event's data is the registered key.
-            let key = event.u64;
-            rearm |= key == usize::MAX as u64;
+            #[expect(clippy::cast_possible_truncation, reason = "keys are registered as `usize`")]
+            let key = event.u64 as usize;
+            let flags = event.events;
+            match key {
+                usize::MAX => rearm = true,
+                BELL_KEY => {}
+                _ => on_event(Event {
+                    key,
+                    ready: Interest::new(flags & READABLE != 0, flags & WRITABLE != 0),
+                    ended: flags & ENDED != 0,
+                }),
+            }
         }
         if rearm {
             // Somebody called `Poller::notify`, which only polling's own wait arms again.
@@ -191,7 +269,7 @@ mod tests {
         assert_eq!((size_of::<Timespec>(), std::mem::offset_of!(Timespec, nsec)), (16, 8));
         let (poller, wait) = (Poller::new().unwrap(), Wait::new());
         let began = crate::kernel::clock::real_now();
-        wait.wait(&poller, Some(Duration::from_millis(3))).unwrap();
+        wait.wait(&poller, Some(Duration::from_millis(3)), |_| ()).unwrap();
         assert!(began.elapsed() >= Duration::from_millis(3));
     }
 
@@ -201,7 +279,7 @@ mod tests {
         let wait = Wait::new();
         for _ in 0..2 {
             poller.notify().unwrap();
-            wait.wait(&poller, Some(Duration::from_secs(5))).unwrap();
+            wait.wait(&poller, Some(Duration::from_secs(5)), |_| ()).unwrap();
             assert_eq!(
                 wait.call(poller.as_fd().as_raw_fd(), &mut wait.events.borrow_mut(), Some(Duration::ZERO))
                     .unwrap(),
@@ -220,6 +298,6 @@ mod tests {
         assert_eq!(millis_up(Some(Duration::MAX)), i32::MAX);
         let (poller, wait) = (Poller::new().unwrap(), Wait::new());
         wait.lacks_pwait2.set(true);
-        wait.wait(&poller, Some(Duration::from_micros(10))).unwrap();
+        wait.wait(&poller, Some(Duration::from_micros(10)), |_| ()).unwrap();
     }
 }

@@ -1,0 +1,1 @@
+//! The slots alone: no kernel, no loop.

@@ -1,0 +1,410 @@
+//! A descriptor that tasks wait for: its life between the system's poller and the loop's slots.
+//!
+//! A [`Source`] is `Send` and `Sync` without a lock if what it holds is: it consists of the descriptor, and,
+//! once somebody had to wait for it, of a counted reference to the loop and the number of a slot there. All
+//! else, readiness and waiters, is in the slot, at home.
+//!
+//! ```text
+//! new ──── first wait ───► bound to this loop ──── dropped, anywhere ───► out of the poller at once,
+//!                               │    ▲                                    on that thread; then closed;
+//!                               └────┘                                    the slot is freed at home,
+//!             &mut self, poll_*: moves to another loop                    by mail if this is not home
+//! ```
+//!
+//! It is bound no earlier, so accepting on one loop and serving on another costs nothing. Used on another
+//! loop through `&self`, and off any loop, it answers with an error that says so.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use polling::AsSource;
+
+use super::context::{Home, RemoteRef, Shared, current_loop, with_current};
+use super::reactor::{Direction, Interest, PollMode, SharedPoller, Watched};
+use super::report::guarded;
+use super::slots::{Owner, Rearm, SlotKey, WaiterKey, Watcher, Who};
+use super::task::callback::Callback;
+
+/// See the module's description.
+pub(crate) struct Source<T: AsSource> {
+    watched: Watched<T, Place>,
+}
+
+/// Where a source is registered. Its slot goes with it.
+struct Place {
+    remote: RemoteRef,
+    slot: SlotKey,
+}
+
+impl Drop for Place {
+    /// The registration has ended by now, or was never made; and a slot is reused at home only.
+    fn drop(&mut self) {
+        let slot = self.slot;
+        if let Some(home) = self.remote.home_if_current() {
+            free(home, slot);
+        } else if let Err(letter) = self.remote.shared().post(Callback::letter(move || {
+            with_current(|_, home| free(home, slot));
+        })) {
+            // The loop is gone, and its slots with it.
+            letter.discard();
+        }
+    }
+}
+
+/// Frees a slot. Whoever still waits there waits for nothing: they are woken, to find that out.
+fn free(home: &Home, slot: SlotKey) {
+    for watcher in home.slots.free(slot) {
+        tell(watcher);
+    }
+}
+
+/// Tells somebody of an event.
+pub(super) fn tell(watcher: Watcher) {
+    guarded("a waker panicked", || match watcher {
+        Watcher::Wake(waker) => waker.wake(),
+        Watcher::Call(call) => call.due(),
+    });
+}
+
+impl AsRef<SharedPoller> for Place {
+    fn as_ref(&self) -> &SharedPoller {
+        &self.remote.shared().poller
+    }
+}
+
+/// What an operation on a descriptor that is ready has brought.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Done<R> {
+    pub(crate) value: R,
+    /// It got less than it asked for: there is nothing more, as far as that can be known.
+    pub(crate) drained: bool,
+}
+
+impl<R> Done<R> {
+    /// There may be more.
+    pub(crate) fn more(value: R) -> Self {
+        Self { value, drained: false }
+    }
+}
+
+impl Done<usize> {
+    /// A read into a buffer of `room` bytes. Nothing at all is the end, which can be read again.
+    pub(crate) fn read(count: usize, room: usize) -> Self {
+        Self { value: count, drained: 0 < count && count < room }
+    }
+}
+
+impl<T: AsSource> Source<T> {
+    /// The descriptor must be non-blocking.
+    pub(crate) fn new(io: T) -> Self {
+        Self { watched: Watched::new(io) }
+    }
+
+    #[inline]
+    pub(crate) fn io(&self) -> &T {
+        self.watched.io()
+    }
+
+    /// The descriptor, out of the loop.
+    pub(crate) fn into_io(self) -> T {
+        self.watched.into_io()
+    }
+
+    /// Tries `op` if the descriptor may be ready, and otherwise waits until it is.
+    #[inline]
+    pub(crate) fn poll_io<R>(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        who: Who<'_>,
+        op: impl FnMut(&T) -> io::Result<Done<R>>,
+    ) -> Poll<io::Result<R>> {
+        let Some(place) = self.watched.place() else {
+            return self.poll_unbound(cx, direction, who, op);
+        };
+        let Some(home) = place.remote.home_if_current() else { return Poll::Ready(Err(elsewhere())) };
+        self.poll_bound(place, home, cx, direction, who, op)
+    }
+
+    #[inline]
+    fn poll_bound<R>(
+        &self,
+        place: &Place,
+        home: &Home,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        who: Who<'_>,
+        op: impl FnMut(&T) -> io::Result<Done<R>>,
+    ) -> Poll<io::Result<R>> {
+        if home.slots.is_ready(place.slot, direction) {
+            if !home.afford() {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            match retried(self.io(), op) {
+                Ok(done) => {
+                    if done.drained {
+                        home.slots.drained(place.slot, direction);
+                    }
+                    return Poll::Ready(Ok(done.value));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    home.slots.exhausted(place.slot, direction);
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        match wait(home, place, direction, who, cx) {
+            Ok(()) => Poll::Pending,
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    /// The first operations: nothing is registered, so it is tried first.
+    #[cold]
+    fn poll_unbound<R>(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        who: Who<'_>,
+        op: impl FnMut(&T) -> io::Result<Done<R>>,
+    ) -> Poll<io::Result<R>> {
+        match with_current(|_, home| home.afford()) {
+            None => return Poll::Ready(Err(no_loop())),
+            Some(true) => {}
+            Some(false) => {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+        match retried(self.io(), op) {
+            Ok(done) => return Poll::Ready(Ok(done.value)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Poll::Ready(Err(error)),
+        }
+        self.poll_first_wait(cx, direction, who).map(Err)
+    }
+
+    /// Registers and waits.
+    fn poll_first_wait(&self, cx: &mut Context<'_>, direction: Direction, who: Who<'_>) -> Poll<io::Error> {
+        let bound = with_current(|block, home| self.bind(block.shared(), home, direction));
+        let result = bound.unwrap_or_else(|| Err(no_loop())).and_then(|()| {
+            let place = self.watched.place().ok_or_else(no_loop)?;
+            let home = place.remote.home_if_current().ok_or_else(elsewhere)?;
+            wait(home, place, direction, who, cx)
+        });
+        match result {
+            Ok(()) => Poll::Pending,
+            Err(error) => Poll::Ready(error),
+        }
+    }
+
+    /// Registers with the loop this code runs in. `exhausted` is the direction in which there was nothing.
+    fn bind(&self, shared: &Shared, home: &Home, exhausted: Direction) -> io::Result<()> {
+        let Some(loop_ref) = current_loop().filter(|_| !home.closing.get()) else { return Err(closed()) };
+        let mode = shared.poller.mode();
+        let exhausted = Interest::of(exhausted);
+        let armed = if mode == PollMode::Edge { Interest::BOTH } else { exhausted };
+        let slot = home.slots.reserve(Owner::Source, mode, armed, exhausted);
+        let place = Place { remote: RemoteRef::new(&loop_ref), slot };
+        if let Err(error) = self.watched.bind(place, slot.as_usize(), armed, mode) {
+            return Err(match self.watched.place() {
+                Some(_) => elsewhere(),
+                None if error.kind() == io::ErrorKind::AlreadyExists => watched_otherwise(),
+                None => error,
+            });
+        }
+        for stale in home.slots.registered(slot, self.watched.raw()) {
+            if let Watcher::Call(call) = stale {
+                guarded("a callback panicked when it was dropped", || call.end());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever has it alone may take it along to another loop.
+    #[inline]
+    pub(crate) fn come_here(&mut self) {
+        if self.watched.place().is_some_and(|place| !place.remote.is_current()) {
+            drop(self.watched.unbind());
+        }
+    }
+
+    /// Waits until the descriptor may be ready.
+    pub(crate) fn poll_ready(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        who: Who<'_>,
+    ) -> Poll<io::Result<()>> {
+        // Without a registration nothing would remember that there was nothing.
+        if self.watched.place().is_none() {
+            return self.poll_first_wait(cx, direction, who).map(Err);
+        }
+        self.poll_io(cx, direction, who, |_| Ok(Done::more(())))
+    }
+
+    /// Waits until the descriptor may be ready: try then, and wait again if there is nothing.
+    pub(crate) fn ready(&self, direction: Direction) -> Ready<'_, T> {
+        Ready(Standing { source: self, direction, waiter: None })
+    }
+
+    /// A future that tries `op` whenever the descriptor may be ready, until it does not say
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock).
+    pub(crate) fn io_when<R, F>(&self, direction: Direction, op: F) -> Io<'_, T, F>
+    where
+        F: FnMut(&T) -> io::Result<Done<R>>,
+    {
+        Io { standing: Standing { source: self, direction, waiter: None }, op }
+    }
+
+    /// Tries `op` at once, if the descriptor may be ready; notes it if it is not.
+    pub(crate) fn try_io<R>(
+        &self,
+        direction: Direction,
+        op: impl FnMut(&T) -> io::Result<Done<R>>,
+    ) -> io::Result<R> {
+        let place = self.watched.place();
+        let here = match place {
+            Some(place) => Some((place, place.remote.home_if_current().ok_or_else(elsewhere)?)),
+            None => None,
+        };
+        if let Some((place, home)) = here
+            && !home.slots.is_ready(place.slot, direction)
+        {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let result = retried(self.io(), op);
+        if let Some((place, home)) = here {
+            match &result {
+                Ok(done) if done.drained => home.slots.drained(place.slot, direction),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    home.slots.exhausted(place.slot, direction)
+                }
+                _ => {}
+            }
+        }
+        result.map(|done| done.value)
+    }
+}
+
+/// Repeats what a signal has interrupted.
+fn retried<T, R>(io: &T, mut op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+    loop {
+        match op(io) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+/// Stands in line, and has the kernel watch.
+fn wait(home: &Home, place: &Place, direction: Direction, who: Who<'_>, cx: &Context<'_>) -> io::Result<()> {
+    let watcher = Watcher::Wake(cx.waker().clone());
+    let Ok((former, rearm)) = home.slots.wait(place.slot, direction, who, watcher) else {
+        return Err(closed());
+    };
+    drop(former);
+    rearm.map_or(Ok(()), |rearm| apply(home, place.as_ref(), rearm))
+}
+
+/// Makes a change that a slot asks for.
+pub(super) fn apply(home: &Home, poller: &SharedPoller, rearm: Rearm) -> io::Result<()> {
+    let result = poller.modify(rearm.raw, rearm.key.as_usize(), rearm.interest, rearm.mode);
+    if result.is_err() {
+        home.slots.disarmed(rearm.key);
+    }
+    result
+}
+
+/// Why a source that is bound cannot be used here.
+#[cold]
+fn elsewhere() -> io::Error {
+    if with_current(|_, _| ()).is_none() {
+        return no_loop();
+    }
+    io::Error::other(
+        "this socket has waited in another event loop and is registered there: use it there, or where you have \
+         it alone move it by `&mut` (poll_read, poll_write and the like) or by `into_std` and `from_std`",
+    )
+}
+
+#[cold]
+fn no_loop() -> io::Error {
+    io::Error::other("no event loop runs on this thread: use sockets inside of evloop::run")
+}
+
+#[cold]
+pub(super) fn closed() -> io::Error {
+    io::Error::other("the event loop is being closed: nothing can be waited for any more")
+}
+
+#[cold]
+pub(super) fn watched_otherwise() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::AlreadyExists,
+        "this descriptor is watched in this event loop already, by add_reader, add_writer or another owner",
+    )
+}
+
+/// A place in a slot's line, left when dropped.
+struct Standing<'a, T: AsSource> {
+    source: &'a Source<T>,
+    direction: Direction,
+    waiter: Option<WaiterKey>,
+}
+
+impl<T: AsSource> Drop for Standing<'_, T> {
+    fn drop(&mut self) {
+        // On another thread, the waker stays behind until the next event, and wakes a task that does not mind.
+        if let Some(waiter) = self.waiter
+            && let Some(place) = self.source.watched.place()
+            && let Some(home) = place.remote.home_if_current()
+        {
+            drop(home.slots.leave(waiter));
+        }
+    }
+}
+
+/// The future of [`Source::io_when`].
+pub(crate) struct Io<'a, T: AsSource, F> {
+    standing: Standing<'a, T>,
+    op: F,
+}
+
+// Nothing in it is pinned.
+impl<T: AsSource, F> Unpin for Io<'_, T, F> {}
+
+impl<T, R, F> Future for Io<'_, T, F>
+where
+    T: AsSource,
+    F: FnMut(&T) -> io::Result<Done<R>>,
+{
+    type Output = io::Result<R>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { standing, op } = &mut *self;
+        standing.source.poll_io(cx, standing.direction, Who::Future(&mut standing.waiter), op)
+    }
+}
+
+/// The future of [`Source::ready`].
+pub(crate) struct Ready<'a, T: AsSource>(Standing<'a, T>);
+
+impl<T: AsSource> Future for Ready<'_, T> {
+    type Output = io::Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let standing = &mut self.0;
+        standing.source.poll_ready(cx, standing.direction, Who::Future(&mut standing.waiter))
+    }
+}
+
+impl<T: AsSource + fmt::Debug> fmt::Debug for Source<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.io().fmt(f)
+    }
+}
