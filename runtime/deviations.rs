@@ -42,10 +42,16 @@
 //! * **Between batches the outside is asked less often while there is work**: after up to 64 steps rather
 //!   than after each batch, always at a batch boundary.
 //!   [`steps_per_look(1)`](crate::Builder::steps_per_look) is asyncio's way.
+//! * **Sockets are tried first and registered when somebody has to wait**, once and for both directions, not for
+//!   each wait. A task that never has to wait is asked to let others run after 128 operations in one step;
+//!   asyncio's would go on.
+//! * **[`accept`](crate::net::TcpListener::accept) passes over connections that failed in line, and waits when
+//!   descriptors run out**, closing those who have waited for a second. asyncio's `sock_accept` raises, and only its
+//!   servers do something like it, without the closing.
 //! * **Wakes from other threads are collected at a batch's end** or when something is scheduled by
 //!   `call_soon` or `create_task`, so that these keep asyncio's order; a task that only yields may stand before
 //!   what another thread scheduled a moment earlier.
 //!
 //! # Not there yet
-//! Sockets, streams, subprocesses and signals; task groups, `timeout()` blocks, `wait`, `as_completed`,
+//! Datagrams, Unix sockets, streams, servers, subprocesses and signals; task groups, `timeout()` blocks, `wait`, `as_completed`,
 //! `shield`; events, conditions, barriers; context variables, eager tasks, debug mode.

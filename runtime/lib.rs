@@ -60,6 +60,29 @@
 //! });
 //! ```
 //!
+//! # Talk
+//! [`net`] has TCP: [`TcpListener`](net::TcpListener) and [`TcpStream`](net::TcpStream). A socket can be sent to
+//! another thread and be served on another loop than it was accepted on. [`AsyncFd`] awaits any other descriptor,
+//! [`LoopHandle::add_reader`] calls back.
+//!
+//! ```
+//! use evloop::{net::TcpListener, time::secs, wait_for};
+//!
+//! async fn serve(listener: TcpListener) -> std::io::Result<()> {
+//!     loop {
+//!         let (stream, _peer) = listener.accept().await?;
+//!         let _ = evloop::create_task(async move {
+//!             let mut buffer = [0; 1024];
+//!             while let Ok(Ok(n @ 1..)) = wait_for(stream.read(&mut buffer), secs(60)).await {
+//!                 if stream.write_all(&buffer[..n]).await.is_err() {
+//!                     break;
+//!                 }
+//!             }
+//!         });
+//!     }
+//! }
+//! ```
+//!
 //! # Test
 //! `#[evloop::test]` runs a test on the virtual clock: hours pass at once, instants are exact, and a test
 //! whose tasks are all stuck fails with their list instead of hanging.
@@ -98,6 +121,9 @@
 //! | `asyncio.Future` | [`Promise`] |
 //! | `asyncio.Queue`, `PriorityQueue`, `LifoQueue` | [`Queue`], [`PriorityQueue`], [`LifoQueue`] |
 //! | `asyncio.Lock`, `Semaphore` | [`Lock`], [`Semaphore`] |
+//! | `loop.sock_connect`, `sock_accept`, `sock_recv_into`, `sock_sendall` | [`net::TcpStream::connect`], [`net::TcpListener::accept`], [`net::TcpStream::read`], [`net::TcpStream::write_all`] |
+//! | `loop.getaddrinfo` | [`net::lookup_host`] |
+//! | `loop.add_reader`, `add_writer`, `remove_reader`, `remove_writer` | the same names on [`LoopHandle`]; [`AsyncFd`] |
 //! | `loop.set_exception_handler` | [`LoopHandle::set_exception_handler`] |
 //! | an exception | a `Result` in the task's output; a panic is caught at its task |
 //!

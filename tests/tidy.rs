@@ -178,6 +178,7 @@ const ATOMICS_AND_LOCKS: &[(&str, &str)] = &[
     ("runtime/kernel/job.rs", "a blocking job, which ends on any thread"),
     ("runtime/kernel/proxy.rs", "what other threads hold of a loop"),
     ("runtime/kernel/remote_task.rs", "a task's result on its way to another thread"),
+    ("runtime/kernel/reactor/arena.rs", "numbers unique in the process; a pointer that may travel"),
     ("runtime/kernel/reactor/watched.rs", "a place that is set once, also by `&self` of two threads"),
     ("runtime/threads.rs", "the pool of threads and its jobs"),
     ("runtime/tasks/on_cancel.rs", "a flag inside a future that has to be `Send` and `Sync`"),

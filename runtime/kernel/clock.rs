@@ -19,7 +19,7 @@ pub enum Clock {
     /// sleeping passes in microseconds, and always in the same order.
     ///
     /// It stands still while [`to_thread`](crate::to_thread) jobs run, and passes at real pace while
-    /// another thread holds a [`LoopProxy`](crate::LoopProxy).
+    /// another thread holds a [`LoopProxy`](crate::LoopProxy) or a task waits for a socket or another descriptor.
     Virtual,
 }
 

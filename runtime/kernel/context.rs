@@ -23,7 +23,7 @@ use super::scheduler::inbox::{Inbox, Posted};
 use super::scheduler::memory::FreeList;
 use super::scheduler::{Entry, Letter, ReadyList};
 use super::scope::tree::{NIL, ScopeTree};
-use super::slots::{Slots, Watcher};
+use super::slots::Slots;
 use super::timers::Timers;
 
 pub(crate) type Block = HomeCell<Shared, Home>;
@@ -91,10 +91,8 @@ pub(crate) struct Home {
     pub(crate) scopes: RefCell<ScopeTree>,
     pub(crate) reactor: Reactor,
     pub(crate) slots: Slots,
-    /// A buffer for those whom an event concerns.
-    pub(crate) told: Cell<Vec<Watcher>>,
-    /// The step that last took something from outside, and how often it did.
-    spent: Cell<(u64, u32)>,
+    /// How often the step that runs may still take something from outside.
+    pub(crate) budget: Cell<u32>,
     pub(crate) time: TimeSource,
     /// The task whose step runs.
     pub(crate) current_task: Cell<Option<NonNull<Entry>>>,
@@ -123,7 +121,7 @@ const ID_LOT: u64 = 256;
 
 /// How often one step may take something that refills from outside (a socket, a pipe): then the others have
 /// their turn first. Queues and the like have no such limit: what fills them is a task, and it waits.
-const BUDGET: u32 = 128;
+pub(crate) const BUDGET: u32 = 128;
 
 impl Home {
     pub(crate) fn new(time: TimeSource) -> Self {
@@ -135,8 +133,7 @@ impl Home {
             scopes: RefCell::new(ScopeTree::new()),
             reactor: Reactor::new(),
             slots: Slots::new(),
-            told: Cell::new(Vec::new()),
-            spent: Cell::new((0, 0)),
+            budget: Cell::new(BUDGET),
             time,
             current_task: Cell::new(None),
             current_node: Cell::new(NIL),
@@ -169,14 +166,9 @@ impl Home {
     /// Whether the step that runs may take one more thing from outside.
     #[inline]
     pub(crate) fn afford(&self) -> bool {
-        let step = self.steps.get();
-        let (of, times) = self.spent.get();
-        let times = if of == step { times } else { 0 };
-        if times == BUDGET {
-            return false;
-        }
-        self.spent.set((step, times + 1));
-        true
+        let left = self.budget.get();
+        self.budget.set(left.saturating_sub(1));
+        left > 0
     }
 
     /// Mail comes first: what another thread scheduled before this moment stands before what is scheduled

@@ -17,8 +17,8 @@ use super::loop_handle::LoopHandle;
 use super::reactor::Punctual;
 use super::report::guarded;
 use super::run_error::{RunError, Stuck};
-use super::source::{apply, tell};
-use super::task::{BorrowedTask, TaskError, TaskRef, close_all, live_tasks};
+use super::source::apply;
+use super::task::{BorrowedTask, TaskError, TaskRef, close_all, is_task_waker, live_tasks};
 
 /// Most steps between two looks outside.
 const LONGEST_STRETCH: u32 = 64;
@@ -289,7 +289,7 @@ impl<'a> Running<'a> {
     }
 
     fn with_home<R>(&self, f: impl FnOnce(&Home) -> R) -> Result<R, RunError> {
-        self.entered.home().map(f).ok_or(RunError::Closed)
+        self.entered.home().map(f).ok_or_else(closed)
     }
 
     fn turn_until_stopped(&self) -> Result<(), RunError> {
@@ -303,7 +303,7 @@ impl<'a> Running<'a> {
 
     /// One turn; `limit` bounds the wait (`None`: as long as it takes).
     fn turn(&self, limit: Option<Duration>) -> Result<(), RunError> {
-        let home = self.entered.home().ok_or(RunError::Closed)?;
+        let home = self.entered.home().ok_or_else(closed)?;
         let shared = self.shared();
         let mut timers_fire = self.look(home, shared, limit)?;
         let mut steps = 0;
@@ -350,10 +350,9 @@ impl<'a> Running<'a> {
             self.adapt_stretch();
             return Ok(ask(home, shared, Some(Duration::ZERO))?);
         }
-        let timeout = home
-            .timers
-            .next_deadline()
-            .map(|deadline| Duration::from_nanos(deadline.saturating_sub(home.time.now_ns())));
+        // Most servers have timers only now and then: asking whether there are any is cheaper than for the next.
+        let next = if home.timers.is_empty() { None } else { home.timers.next_deadline() };
+        let timeout = next.map(|deadline| Duration::from_nanos(deadline.saturating_sub(home.time.now_ns())));
         self.sleep(home, shared, shortest(timeout, limit))
     }
 
@@ -446,28 +445,40 @@ impl Drop for Running<'_> {
     }
 }
 
+#[cold]
+fn closed() -> RunError {
+    RunError::Closed
+}
+
 /// Asks the kernel, for at most `timeout`, and tells those whom its answers concern, in their order.
 fn ask(home: &Home, shared: &Shared, timeout: Option<Duration>) -> std::io::Result<()> {
-    let mut told = home.told.take();
-    let result = home.reactor.wait(&shared.poller, timeout, |event| {
-        if let Some(rearm) = home.slots.note(event, &mut told) {
+    home.reactor.wait(&shared.poller, timeout, |event| {
+        let noted = home.slots.note(event, |waker| {
+            if is_task_waker(&waker) {
+                // It only puts the task into the FIFO, which will wait again.
+                waker.wake_by_ref();
+                return Some(waker);
+            }
+            guarded("a waker panicked", || waker.wake());
+            None
+        });
+        if let Some((slot, rearm)) = noted {
             // It fails if the descriptor was closed behind our back: then there is nothing to watch.
-            let _ = apply(home, &shared.poller, rearm);
+            let _ = apply(slot, &shared.poller, rearm);
         }
-    });
-    for watcher in told.drain(..) {
-        tell(watcher);
-    }
-    home.told.set(told);
-    result
+    })
 }
 
 /// Fires the timers that are due; says whether there were any.
+#[inline]
 fn fire_timers(home: &Home) -> bool {
-    !home.timers.is_empty()
-        && home.timers.fire(home.time.now_ns(), &home.ready, |waker| {
-            guarded("a waker panicked", || waker.wake());
-        })
+    !home.timers.is_empty() && fire_due(home)
+}
+
+fn fire_due(home: &Home) -> bool {
+    home.timers.fire(home.time.now_ns(), &home.ready, |waker| {
+        guarded("a waker panicked", || waker.wake());
+    })
 }
 
 fn shortest(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use super::context::{Home, Shared, with_current};
 use super::loop_handle::LoopHandle;
 use super::reactor::{Direction, Interest};
-use super::slots::{Owner, Repeated, Watcher};
+use super::slots::{Owner, Repeated, Slot, Watcher};
 use super::source::{closed, watched_otherwise};
 use super::task::callback::Callback;
 
@@ -163,7 +163,7 @@ impl LoopHandle {
         let former = self.loop_ref().with(|home| {
             let (slot, _) = home.slots.find(raw).filter(|(_, owner)| *owner == Owner::Callbacks)?;
             let former = home.slots.set_repeating(slot, direction, None)?;
-            let left = home.slots.wanted(slot);
+            let left = home.slots.get(slot)?.wanted();
             // It fails if the descriptor was closed behind our back: then it has left by itself.
             if left.is_empty() {
                 let _ = poller.delete(raw);
@@ -189,7 +189,7 @@ fn replace(
     let raw = fd.as_fd().as_raw_fd();
     let found = home.slots.find(raw).filter(|(_, owner)| *owner == Owner::Callbacks);
     let Some((slot, _)) = found else { return Ok(false) };
-    let interest = home.slots.wanted(slot).with(Interest::of(direction));
+    let interest = home.slots.get(slot).map_or(Interest::NONE, Slot::wanted).with(Interest::of(direction));
     match shared.poller.modify(raw, slot.as_usize(), interest, shared.poller.repeating_mode()) {
         Ok(()) => {
             home.slots.set_repeating(slot, direction, Some(reader.clone())).into_iter().for_each(end);

@@ -17,14 +17,14 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use polling::AsSource;
 
 use super::context::{Home, RemoteRef, Shared, current_loop, with_current};
-use super::reactor::{Direction, Interest, PollMode, SharedPoller, Watched};
+use super::reactor::{Direction, Handle, Interest, PollMode, SharedPoller, Watched};
 use super::report::guarded;
-use super::slots::{Owner, Rearm, SlotKey, WaiterKey, Watcher, Who};
+use super::slots::{Owner, Rearm, Slot, SlotKey, WaiterKey, Watcher, Who};
 use super::task::callback::Callback;
 
 /// See the module's description.
@@ -35,17 +35,18 @@ pub(crate) struct Source<T: AsSource> {
 /// Where a source is registered. Its slot goes with it.
 struct Place {
     remote: RemoteRef,
-    slot: SlotKey,
+    key: SlotKey,
+    handle: Handle<Slot>,
 }
 
 impl Drop for Place {
     /// The registration has ended by now, or was never made; and a slot is reused at home only.
     fn drop(&mut self) {
-        let slot = self.slot;
+        let key = self.key;
         if let Some(home) = self.remote.home_if_current() {
-            free(home, slot);
+            free(home, key);
         } else if let Err(letter) = self.remote.shared().post(Callback::letter(move || {
-            with_current(|_, home| free(home, slot));
+            with_current(|_, home| free(home, key));
         })) {
             // The loop is gone, and its slots with it.
             letter.discard();
@@ -54,18 +55,12 @@ impl Drop for Place {
 }
 
 /// Frees a slot. Whoever still waits there waits for nothing: they are woken, to find that out.
-fn free(home: &Home, slot: SlotKey) {
-    for watcher in home.slots.free(slot) {
-        tell(watcher);
+fn free(home: &Home, key: SlotKey) {
+    for watcher in home.slots.free(key) {
+        if let Watcher::Wake(waker) = watcher {
+            guarded("a waker panicked", || waker.wake());
+        }
     }
-}
-
-/// Tells somebody of an event.
-pub(super) fn tell(watcher: Watcher) {
-    guarded("a waker panicked", || match watcher {
-        Watcher::Wake(waker) => waker.wake(),
-        Watcher::Call(call) => call.due(),
-    });
 }
 
 impl AsRef<SharedPoller> for Place {
@@ -112,88 +107,88 @@ impl<T: AsSource> Source<T> {
         self.watched.into_io()
     }
 
-    /// Tries `op` if the descriptor may be ready, and otherwise waits until it is.
-    #[inline]
+    /// Tries `op` if the descriptor may be ready, and otherwise waits until it is. `op` is repeated if it says
+    /// [`Interrupted`](io::ErrorKind::Interrupted).
+    #[inline(always)]
     pub(crate) fn poll_io<R>(
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
-        who: Who<'_>,
-        op: impl FnMut(&T) -> io::Result<Done<R>>,
+        mut who: Who<'_>,
+        mut op: impl FnMut(&T) -> io::Result<Done<R>>,
     ) -> Poll<io::Result<R>> {
         let Some(place) = self.watched.place() else {
             return self.poll_unbound(cx, direction, who, op);
         };
         let Some(home) = place.remote.home_if_current() else { return Poll::Ready(Err(elsewhere())) };
-        self.poll_bound(place, home, cx, direction, who, op)
-    }
-
-    #[inline]
-    fn poll_bound<R>(
-        &self,
-        place: &Place,
-        home: &Home,
-        cx: &mut Context<'_>,
-        direction: Direction,
-        who: Who<'_>,
-        op: impl FnMut(&T) -> io::Result<Done<R>>,
-    ) -> Poll<io::Result<R>> {
-        if home.slots.is_ready(place.slot, direction) {
+        let Some(slot) = home.slots.at(&place.handle) else { return Poll::Ready(Err(closed())) };
+        while slot.is_ready(direction) {
             if !home.afford() {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            match retried(self.io(), op) {
+            match op(self.io()) {
                 Ok(done) => {
                     if done.drained {
-                        home.slots.drained(place.slot, direction);
+                        slot.drained(direction);
                     }
+                    slot.forget_told(direction, &mut who);
                     return Poll::Ready(Ok(done.value));
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    home.slots.exhausted(place.slot, direction);
-                }
-                Err(error) => return Poll::Ready(Err(error)),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => slot.exhausted(direction),
+                    io::ErrorKind::Interrupted => {}
+                    _ => return Poll::Ready(Err(error)),
+                },
             }
         }
-        match wait(home, place, direction, who, cx) {
-            Ok(()) => Poll::Pending,
-            Err(error) => Poll::Ready(Err(error)),
+        if home.slots.wait_again(slot, direction, &mut who, cx.waker()) {
+            return Poll::Pending;
         }
+        wait(home, slot, place, direction, who, cx.waker())
+            .map_or_else(|error| Poll::Ready(Err(error)), |()| Poll::Pending)
     }
 
     /// The first operations: nothing is registered, so it is tried first.
     #[cold]
+    #[inline(never)]
     fn poll_unbound<R>(
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
         who: Who<'_>,
-        op: impl FnMut(&T) -> io::Result<Done<R>>,
+        mut op: impl FnMut(&T) -> io::Result<Done<R>>,
     ) -> Poll<io::Result<R>> {
-        match with_current(|_, home| home.afford()) {
-            None => return Poll::Ready(Err(no_loop())),
-            Some(true) => {}
-            Some(false) => {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
+        loop {
+            match with_current(|_, home| home.afford()) {
+                None => return Poll::Ready(Err(no_loop())),
+                Some(true) => {}
+                Some(false) => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
             }
-        }
-        match retried(self.io(), op) {
-            Ok(done) => return Poll::Ready(Ok(done.value)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Poll::Ready(Err(error)),
+            match op(self.io()) {
+                Ok(done) => return Poll::Ready(Ok(done.value)),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => break,
+                    io::ErrorKind::Interrupted => {}
+                    _ => return Poll::Ready(Err(error)),
+                },
+            }
         }
         self.poll_first_wait(cx, direction, who).map(Err)
     }
 
     /// Registers and waits.
+    #[cold]
     fn poll_first_wait(&self, cx: &mut Context<'_>, direction: Direction, who: Who<'_>) -> Poll<io::Error> {
         let bound = with_current(|block, home| self.bind(block.shared(), home, direction));
         let result = bound.unwrap_or_else(|| Err(no_loop())).and_then(|()| {
             let place = self.watched.place().ok_or_else(no_loop)?;
             let home = place.remote.home_if_current().ok_or_else(elsewhere)?;
-            wait(home, place, direction, who, cx)
+            let slot = home.slots.at(&place.handle).ok_or_else(closed)?;
+            wait(home, slot, place, direction, who, cx.waker())
         });
         match result {
             Ok(()) => Poll::Pending,
@@ -207,16 +202,17 @@ impl<T: AsSource> Source<T> {
         let mode = shared.poller.mode();
         let exhausted = Interest::of(exhausted);
         let armed = if mode == PollMode::Edge { Interest::BOTH } else { exhausted };
-        let slot = home.slots.reserve(Owner::Source, mode, armed, exhausted);
-        let place = Place { remote: RemoteRef::new(&loop_ref), slot };
-        if let Err(error) = self.watched.bind(place, slot.as_usize(), armed, mode) {
+        let key = home.slots.reserve(Owner::Source, mode, armed, exhausted);
+        let handle = home.slots.handle(key).ok_or_else(closed)?;
+        let place = Place { remote: RemoteRef::new(&loop_ref), key, handle };
+        if let Err(error) = self.watched.bind(place, key.as_usize(), armed, mode) {
             return Err(match self.watched.place() {
                 Some(_) => elsewhere(),
                 None if error.kind() == io::ErrorKind::AlreadyExists => watched_otherwise(),
                 None => error,
             });
         }
-        for stale in home.slots.registered(slot, self.watched.raw()) {
+        for stale in home.slots.registered(key, self.watched.raw()) {
             if let Watcher::Call(call) = stale {
                 guarded("a callback panicked when it was dropped", || call.end());
             }
@@ -257,7 +253,17 @@ impl<T: AsSource> Source<T> {
     where
         F: FnMut(&T) -> io::Result<Done<R>>,
     {
-        Io { standing: Standing { source: self, direction, waiter: None }, op }
+        Io { standing: Standing { source: self, direction, waiter: None }, at_once: false, op }
+    }
+
+    /// Does what needs no readiness.
+    #[cold]
+    fn try_at_once<R>(&self, op: impl FnMut(&T) -> io::Result<Done<R>>) -> io::Result<R> {
+        match self.watched.place() {
+            Some(place) if !place.remote.is_current() => Err(elsewhere()),
+            None if with_current(|_, _| ()).is_none() => Err(no_loop()),
+            _ => retried(self.io(), op).map(|done| done.value),
+        }
     }
 
     /// Tries `op` at once, if the descriptor may be ready; notes it if it is not.
@@ -271,18 +277,18 @@ impl<T: AsSource> Source<T> {
             Some(place) => Some((place, place.remote.home_if_current().ok_or_else(elsewhere)?)),
             None => None,
         };
-        if let Some((place, home)) = here
-            && !home.slots.is_ready(place.slot, direction)
-        {
+        let slot = match here {
+            Some((place, home)) => Some(home.slots.at(&place.handle).ok_or_else(closed)?),
+            None => None,
+        };
+        if slot.is_some_and(|slot| !slot.is_ready(direction)) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let result = retried(self.io(), op);
-        if let Some((place, home)) = here {
+        if let Some(slot) = slot {
             match &result {
-                Ok(done) if done.drained => home.slots.drained(place.slot, direction),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    home.slots.exhausted(place.slot, direction)
-                }
+                Ok(done) if done.drained => slot.drained(direction),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => slot.exhausted(direction),
                 _ => {}
             }
         }
@@ -301,20 +307,29 @@ fn retried<T, R>(io: &T, mut op: impl FnMut(&T) -> io::Result<R>) -> io::Result<
 }
 
 /// Stands in line, and has the kernel watch.
-fn wait(home: &Home, place: &Place, direction: Direction, who: Who<'_>, cx: &Context<'_>) -> io::Result<()> {
-    let watcher = Watcher::Wake(cx.waker().clone());
-    let Ok((former, rearm)) = home.slots.wait(place.slot, direction, who, watcher) else {
+#[inline(never)]
+fn wait(
+    home: &Home,
+    slot: &Slot,
+    place: &Place,
+    direction: Direction,
+    who: Who<'_>,
+    waker: &Waker,
+) -> io::Result<()> {
+    // The loop frees all slots at its end, and whoever waits then waits for nothing.
+    if !slot.in_use() {
         return Err(closed());
-    };
+    }
+    let (former, rearm) = home.slots.wait(slot, place.key, direction, who, waker);
     drop(former);
-    rearm.map_or(Ok(()), |rearm| apply(home, place.as_ref(), rearm))
+    rearm.map_or(Ok(()), |rearm| apply(slot, place.as_ref(), rearm))
 }
 
 /// Makes a change that a slot asks for.
-pub(super) fn apply(home: &Home, poller: &SharedPoller, rearm: Rearm) -> io::Result<()> {
+pub(super) fn apply(slot: &Slot, poller: &SharedPoller, rearm: Rearm) -> io::Result<()> {
     let result = poller.modify(rearm.raw, rearm.key.as_usize(), rearm.interest, rearm.mode);
     if result.is_err() {
-        home.slots.disarmed(rearm.key);
+        slot.disarmed();
     }
     result
 }
@@ -363,7 +378,7 @@ impl<T: AsSource> Drop for Standing<'_, T> {
             && let Some(place) = self.source.watched.place()
             && let Some(home) = place.remote.home_if_current()
         {
-            drop(home.slots.leave(waiter));
+            drop(home.slots.leave(place.key, self.direction, waiter));
         }
     }
 }
@@ -371,7 +386,17 @@ impl<T: AsSource> Drop for Standing<'_, T> {
 /// The future of [`Source::io_when`].
 pub(crate) struct Io<'a, T: AsSource, F> {
     standing: Standing<'a, T>,
+    /// There is nothing that could be waited for.
+    at_once: bool,
     op: F,
+}
+
+impl<T: AsSource, F> Io<'_, T, F> {
+    /// Does not wait for readiness if `trivial`: then `op` never says [`WouldBlock`](io::ErrorKind::WouldBlock).
+    pub(crate) fn at_once_if(mut self, trivial: bool) -> Self {
+        self.at_once = trivial;
+        self
+    }
 }
 
 // Nothing in it is pinned.
@@ -386,7 +411,10 @@ where
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { standing, op } = &mut *self;
+        let Self { standing, at_once, op } = &mut *self;
+        if *at_once {
+            return Poll::Ready(standing.source.try_at_once(op));
+        }
         standing.source.poll_io(cx, standing.direction, Who::Future(&mut standing.waiter), op)
     }
 }

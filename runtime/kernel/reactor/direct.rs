@@ -10,7 +10,8 @@
 //!
 //! Sockets are registered by an `epoll_ctl` of our own, because polling's flags do not fit: they lack
 //! EPOLLRDHUP, without which an edge does not tell whether the end of the stream came with the data, and
-//! they have EPOLLPRI, which one urgent byte keeps pending for ever.
+//! they have EPOLLPRI, which one urgent byte keeps pending for ever: an edge tells that but once, other modes
+//! again and again.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -58,7 +59,7 @@ impl Bell {
 
 const READABLE: u32 = (libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) as u32;
 const WRITABLE: u32 = (libc::EPOLLOUT | libc::EPOLLHUP | libc::EPOLLERR) as u32;
-const ENDED: u32 = (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) as u32;
+const SPLIT: u32 = (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR | libc::EPOLLPRI) as u32;
 
 /// Registers a descriptor.
 pub(super) fn add(
@@ -92,7 +93,7 @@ fn flags(interest: Interest, mode: PollMode) -> libc::c_int {
     }
     flags
         | match mode {
-            PollMode::Edge => libc::EPOLLET | libc::EPOLLRDHUP,
+            PollMode::Edge => libc::EPOLLET | libc::EPOLLRDHUP | libc::EPOLLPRI,
             // Errors and hang-ups are reported even where nothing is asked for, and would be for ever.
             PollMode::Level if !interest.is_empty() => 0,
             PollMode::Level | PollMode::Oneshot => libc::EPOLLONESHOT,
@@ -154,7 +155,7 @@ impl Wait {
                 _ => on_event(Event {
                     key,
                     ready: Interest::new(flags & READABLE != 0, flags & WRITABLE != 0),
-                    ended: flags & ENDED != 0,
+                    split: flags & SPLIT != 0,
                 }),
             }
         }
@@ -173,23 +174,23 @@ impl Wait {
     ) -> io::Result<usize> {
         let events = buffer.as_mut_ptr().cast::<libc::epoll_event>();
         let room = i32::try_from(buffer.len()).unwrap_or(i32::MAX);
-        // A zero timeout needs no precision, and the older call is understood everywhere.
-        if timeout != Some(Duration::ZERO) && !self.lacks_pwait2.get() {
-            let spec = timeout.map(|t| Timespec {
+        // No timeout and a zero one need no precision, and the older call is understood everywhere.
+        if let Some(t) = timeout.filter(|t| !t.is_zero())
+            && !self.lacks_pwait2.get()
+        {
+            let spec = Timespec {
                 sec: i64::try_from(t.as_secs()).unwrap_or(i64::MAX),
                 nsec: t.subsec_nanos().into(),
-            });
-            let spec = spec.as_ref().map_or(ptr::null(), ptr::from_ref);
-            // SAFETY: the buffer has room for `room` events, `spec` is null or points to what the kernel
-            // reads (16 bytes on every machine) and is valid for the call, and the signal mask is null,
-            // for which the size is ignored.
+            };
+            // SAFETY: the buffer has room for `room` events, `spec` is what the kernel reads (16 bytes on every
+            // machine) and lives through the call, and the signal mask is null, for which the size is ignored.
             let result = unsafe {
                 libc::syscall(
                     libc::SYS_epoll_pwait2,
                     epoll,
                     events,
                     room,
-                    spec,
+                    &raw const spec,
                     ptr::null::<libc::sigset_t>(),
                     0usize,
                 )
@@ -213,7 +214,11 @@ impl Wait {
 fn millis_up(timeout: Option<Duration>) -> i32 {
     match timeout {
         None => -1,
-        Some(t) => i32::try_from(t.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX),
+        Some(t) => {
+            let rest = u64::from(t.subsec_nanos().div_ceil(1_000_000));
+            let millis = t.as_secs().saturating_mul(1000).saturating_add(rest);
+            i32::try_from(millis).unwrap_or(i32::MAX)
+        }
     }
 }
 

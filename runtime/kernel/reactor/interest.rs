@@ -63,11 +63,6 @@ impl Interest {
         Self(self.0 & !other.0)
     }
 
-    #[must_use]
-    pub(crate) const fn and(self, other: Self) -> Self {
-        Self(self.0 & other.0)
-    }
-
     pub(crate) const fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -85,6 +80,7 @@ pub(crate) struct Event {
     /// What it was registered with.
     pub(crate) key: usize,
     pub(crate) ready: Interest,
-    /// The other side has ended, or may have: from here on a short read does not mean that all is read.
-    pub(crate) ended: bool,
+    /// A read may stop before all is read: in front of the end of the stream, an error or an urgent byte. From here
+    /// on a short one does not mean that there is nothing more.
+    pub(crate) split: bool,
 }

@@ -9,10 +9,12 @@
 //! SharedPoller   on any thread: ring, add, modify, delete        (kernel/context.rs: Shared)
 //! Reactor        at home: wait, and hand out the events           (kernel/context.rs: Home)
 //! Watched        a descriptor and its registration, in one owner  (kernel/source.rs)
+//! Arena          where slots for registrations stay put           (kernel/slots/)
 //! ```
 //!
 //! This folder knows no clock, no tasks and no loops. What the keys of registrations mean is the caller's.
 
+mod arena;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod direct;
 mod interest;
@@ -24,6 +26,7 @@ use std::time::Duration;
 
 use polling::{AsSource, Events, Poller};
 
+pub(crate) use arena::{Arena, Handle};
 pub use interest::PollMode;
 pub(crate) use interest::{Direction, Event, Interest};
 pub(crate) use watched::Watched;
@@ -33,7 +36,7 @@ pub(crate) use std::os::fd::RawFd as RawSource;
 #[cfg(windows)]
 pub(crate) use std::os::windows::io::RawSocket as RawSource;
 
-/// One wait lasts no longer than this, as asyncio's: some kernels refuse more.
+/// A wait that has an end lasts no longer than this, as asyncio's: some kernels refuse more.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What other threads may touch: registrations, and the bell that interrupts a wait.
@@ -232,7 +235,7 @@ impl Reactor {
         timeout: Option<Duration>,
         mut on_event: impl FnMut(Event),
     ) -> io::Result<()> {
-        let timeout = Some(timeout.map_or(LONGEST_WAIT, |t| t.min(LONGEST_WAIT)));
+        let timeout = timeout.map(|t| t.min(LONGEST_WAIT));
         #[cfg(any(target_os = "linux", target_os = "android"))]
         if shared.bell.is_some() {
             return self.direct.wait(&shared.poller, timeout, on_event);
@@ -244,9 +247,9 @@ impl Reactor {
             result => drop(result?),
         }
         for event in events.iter() {
-            // `polling` does not tell ends apart, so any event may be one.
+            // `polling` does not tell what a read may stop at, so it may at any event.
             let ready = Interest::new(event.readable, event.writable);
-            on_event(Event { key: event.key, ready, ended: true });
+            on_event(Event { key: event.key, ready, split: true });
         }
         Ok(())
     }

@@ -6,8 +6,8 @@
 //! Readiness is a state, not a message: an event sets it, and only who was told by the system that there is
 //! no more clears it. So nothing is lost when a woken task is dropped before its turn; the next finds the
 //! state. A consumer asks [`is_ready`](Slots::is_ready), tries, [`exhausted`](Slots::exhausted) if there was
-//! nothing, and [`wait`](Slots::wait)s; an event wakes all who wait in that direction, first come, first
-//! woken.
+//! nothing, and [`wait`](Slots::wait)s; an event tells all who wait in that direction, first come, first
+//! told.
 //!
 //! What the kernel is asked to watch (`armed`) follows by the mode:
 //!
@@ -17,20 +17,27 @@
 //! Oneshot   an event ends the watching; it is renewed for each wait
 //! ```
 //!
-//! All waiters of a loop live in one slab, each slot links its own; so an idle connection costs a slot and
-//! at most a waiter. Data only: no system call, no waker is called or dropped in here. Whoever gets something
-//! back calls or drops it after the borrow has ended.
+//! In most cases one task waits in one direction: its waker stands in the slot itself, and stays there after it
+//! was told, for the same task will wait again. Whoever comes while somebody stands there joins a line of the
+//! slot's, which lives in one slab for the whole loop.
+//!
+//! The slots are plain cells at addresses that stay, so a consumer looks its slot up once, and nothing is
+//! borrowed while it tries, nor while somebody is told. No system call is made in here, and no waker called.
 
-use std::cell::RefCell;
+mod line;
+mod slot;
+
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::mem;
 use std::rc::Rc;
 use std::task::Waker;
 
-use slab::Slab;
+use line::Lines;
+pub(crate) use slot::Slot;
 
-use super::reactor::{Direction, Event, Interest, PollMode, RawSource};
+use super::reactor::{Arena, Direction, Event, Handle, Interest, PollMode, RawSource};
 
 /// Names one registration, for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +57,7 @@ impl SlotKey {
         (self.generation as usize) << INDEX_BITS | self.index as usize
     }
 
+    #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "takes apart what `as_usize` put together")]
     fn from_usize(key: usize) -> Self {
         let index = key & ((1usize << INDEX_BITS) - 1);
@@ -57,12 +65,16 @@ impl SlotKey {
     }
 }
 
-/// Names one waiter, for ever.
-#[derive(Clone, Copy, Debug)]
+/// Names one waiter of one slot and direction, for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WaiterKey {
+    /// Its place in the lines, or [`INLINE`].
     index: u32,
     serial: u32,
 }
+
+/// In the slot itself.
+const INLINE: u32 = u32::MAX;
 
 /// What happens at an event.
 pub(crate) enum Watcher {
@@ -105,65 +117,27 @@ pub(crate) enum Owner {
     Callbacks,
 }
 
-struct Slot {
-    generation: u32,
-    mode: PollMode,
-    owner: Owner,
-    in_use: bool,
-    /// The descriptor's number; `None` if it turned out to be somebody else's by now.
-    raw: Option<RawSource>,
-    ready: Interest,
-    armed: Interest,
-    /// In edge mode a short read is not the end of what there is, once this is set.
-    ended: bool,
-    sides: [Side; 2],
-}
-
-/// Those who wait in one direction, linked through the waiters' slab.
-#[derive(Clone, Copy)]
-struct Side {
-    head: u32,
-    tail: u32,
-}
-
-struct Waiter {
-    watcher: Watcher,
-    serial: u32,
-    slot: u32,
-    direction: Direction,
-    next: u32,
-    prev: u32,
-}
-
-const NIL: u32 = u32::MAX;
-
-impl Side {
-    const EMPTY: Self = Self { head: NIL, tail: NIL };
-
-    fn is_empty(&self) -> bool {
-        self.head == NIL
-    }
-}
-
-#[derive(Default)]
-struct Table {
-    slots: Vec<Slot>,
-    free: Vec<u32>,
-    waiters: Slab<Waiter>,
-    serial: u32,
-    /// Which slot watches a number: whoever registers the number next shows that the former owner has closed it.
-    by_raw: HashMap<RawSource, u32>,
-}
-
 /// See the module's description.
-#[derive(Default)]
 pub(crate) struct Slots {
-    table: RefCell<Table>,
+    slots: Arena<Slot>,
+    free: RefCell<Vec<u32>>,
+    lines: RefCell<Lines>,
+    waiting: Cell<usize>,
+    serial: Cell<u32>,
+    /// Which slot watches a number: whoever registers the number next shows that the former owner has closed it.
+    by_raw: RefCell<HashMap<RawSource, u32>>,
 }
 
 impl Slots {
     pub(crate) fn new() -> Self {
-        Self::default()
+        Self {
+            slots: Arena::new(),
+            free: RefCell::default(),
+            lines: RefCell::default(),
+            waiting: Cell::new(0),
+            serial: Cell::new(0),
+            by_raw: RefCell::default(),
+        }
     }
 
     /// Takes a slot for a registration that is about to be made. Nothing is known of its readiness, so both
@@ -175,329 +149,339 @@ impl Slots {
         armed: Interest,
         exhausted: Interest,
     ) -> SlotKey {
-        self.table.borrow_mut().reserve(owner, mode, armed, exhausted)
+        let free = self.free.borrow_mut().pop();
+        // No system has 2^32 descriptors, and none of 32 bits 2^20.
+        let index = free.unwrap_or_else(|| self.slots.push(Slot::new()) as u32);
+        let slot = self.slot(index);
+        slot.begin(owner, mode, armed, Interest::BOTH.without(exhausted));
+        SlotKey { index, generation: slot.generation() }
     }
 
     /// The registration of a reserved slot has been made. What still stood under that number is a descriptor
     /// that was closed: its number is forgotten, and its watchers are given back.
     pub(crate) fn registered(&self, key: SlotKey, raw: RawSource) -> Vec<Watcher> {
-        let table = &mut *self.table.borrow_mut();
-        if let Some(slot) = table.get_mut(key) {
-            slot.raw = Some(raw);
+        if let Some(slot) = self.get(key) {
+            slot.raw.set(Some(raw));
         }
-        let Some(former) = table.by_raw.insert(raw, key.index).filter(|former| *former != key.index) else {
-            return Vec::new();
-        };
-        let slot = &mut table.slots[former as usize];
-        slot.raw = None;
-        match slot.owner {
+        let former = self.by_raw.borrow_mut().insert(raw, key.index);
+        let Some(former) = former.filter(|former| *former != key.index) else { return Vec::new() };
+        let slot = self.slot(former);
+        slot.raw.set(None);
+        match slot.owner() {
             // It frees its slot itself: word of that is on the way.
             Owner::Source => Vec::new(),
-            Owner::Callbacks => {
-                let former = SlotKey { index: former, generation: slot.generation };
-                table.free(former)
-            }
+            Owner::Callbacks => self.free(SlotKey { index: former, generation: slot.generation() }),
         }
     }
 
     /// Ends a registration; gives those back who waited.
     pub(crate) fn free(&self, key: SlotKey) -> Vec<Watcher> {
-        self.table.borrow_mut().free(key)
+        let Some(slot) = self.get(key).filter(|slot| slot.in_use()) else { return Vec::new() };
+        slot.end();
+        if let Some(raw) = slot.raw.take()
+            && let Entry::Occupied(entry) = self.by_raw.borrow_mut().entry(raw)
+            && *entry.get() == key.index
+        {
+            entry.remove();
+        }
+        let lines = &mut *self.lines.borrow_mut();
+        let mut watchers = Vec::new();
+        for side in &slot.sides {
+            let stood = side.serial.replace(0) != 0;
+            // A waker that was told already is dropped by the caller, too; it is told once more.
+            watchers.extend(side.first.take().map(Watcher::Wake));
+            let before = watchers.len();
+            let mut line = side.line.take();
+            while let Some(watcher) = line.pop(lines) {
+                watchers.push(watcher);
+            }
+            self.count(-(isize::from(stood) + (watchers.len() - before).cast_signed()));
+        }
+        self.free.borrow_mut().push(key.index);
+        watchers
     }
 
     /// Which slot a number is registered with, and whose it is.
     pub(crate) fn find(&self, raw: RawSource) -> Option<(SlotKey, Owner)> {
-        let table = self.table.borrow();
-        let index = *table.by_raw.get(&raw)?;
-        let slot = &table.slots[index as usize];
-        Some((SlotKey { index, generation: slot.generation }, slot.owner))
+        let index = *self.by_raw.borrow().get(&raw)?;
+        let slot = self.slot(index);
+        Some((SlotKey { index, generation: slot.generation() }, slot.owner()))
     }
 
-    /// Whether it is worth trying.
+    /// The slot of a registration, unless that has ended.
     #[inline]
-    pub(crate) fn is_ready(&self, key: SlotKey, direction: Direction) -> bool {
-        self.table.borrow().get(key).is_none_or(|slot| slot.ready.contains(direction))
+    pub(crate) fn get(&self, key: SlotKey) -> Option<&Slot> {
+        // A free slot's generation is in no key yet.
+        self.slots.get(key.index as usize).filter(|slot| slot.generation() == key.generation)
     }
 
-    /// The system has said that there is nothing more.
+    /// A short way to a slot, for its owner.
+    pub(crate) fn handle(&self, key: SlotKey) -> Option<Handle<Slot>> {
+        self.slots.handle(key.index as usize)
+    }
+
+    /// The slot at the end of a short way. It is the owner's as long as the owner has not freed it; but the loop
+    /// may have, at its end.
     #[inline]
-    pub(crate) fn exhausted(&self, key: SlotKey, direction: Direction) {
-        if let Some(slot) = self.table.borrow_mut().get_mut(key) {
-            slot.ready = slot.ready.without(Interest::of(direction));
+    pub(crate) fn at(&self, handle: &Handle<Slot>) -> Option<&Slot> {
+        self.slots.at(handle)
+    }
+
+    fn slot(&self, index: u32) -> &Slot {
+        self.slots.get(index as usize).expect("a number that was given out")
+    }
+
+    /// Stands in line where nobody does, with the waker that stands there from the last time. `false` if it takes
+    /// more than that: [`wait`](Self::wait).
+    #[inline]
+    pub(crate) fn wait_again(
+        &self,
+        slot: &Slot,
+        direction: Direction,
+        who: &mut Who<'_>,
+        waker: &Waker,
+    ) -> bool {
+        let side = &slot.sides[direction as usize];
+        if side.is_waited_for() || !slot.is_armed(direction) {
+            return false;
         }
-    }
-
-    /// A read came up short: there is nothing more, unless the end of the stream is.
-    #[inline]
-    pub(crate) fn drained(&self, key: SlotKey, direction: Direction) {
-        if let Some(slot) = self.table.borrow_mut().get_mut(key)
-            && !(slot.ended && slot.mode == PollMode::Edge)
-        {
-            slot.ready = slot.ready.without(Interest::of(direction));
+        let Some(kept) = side.first.take() else { return false };
+        let same = kept.will_wake(waker);
+        side.first.set(Some(kept));
+        if same {
+            self.stand(side, who);
         }
+        same
     }
 
-    /// Stands in line, or goes on standing there with another waker. Gives back the watcher that is not
-    /// needed any more, and what the kernel has to be asked to watch; the watcher itself if the slot is gone.
+    /// Stands in line, or goes on standing there with another waker. Gives back the waker that is not needed any
+    /// more, and what the kernel has to be asked to watch.
     pub(crate) fn wait(
         &self,
+        slot: &Slot,
         key: SlotKey,
         direction: Direction,
-        who: Who<'_>,
-        watcher: Watcher,
-    ) -> Result<(Option<Watcher>, Option<Rearm>), Watcher> {
-        let table = &mut *self.table.borrow_mut();
-        if table.get(key).is_none() {
-            return Err(watcher);
+        mut who: Who<'_>,
+        waker: &Waker,
+    ) -> (Option<Waker>, Option<Rearm>) {
+        let side = &slot.sides[direction as usize];
+        if side.is_waited_for() {
+            return self.wait_in_line(slot, key, direction, who, waker);
         }
-        let standing = match &who {
-            Who::Future(waiter) => waiter
-                .filter(|w| table.waiters.get(w.index as usize).is_some_and(|x| x.serial == w.serial))
-                .map(|w| w.index),
-            Who::Task => table.find(key.index, direction, &watcher),
-        };
-        if let Some(standing) = standing {
-            let waiter = &mut table.waiters[standing as usize];
-            return Ok((Some(mem::replace(&mut waiter.watcher, watcher)), None));
+        // Its clone may be others' code: nothing is borrowed, and nobody stands there yet.
+        let waker = waker.clone();
+        if side.is_waited_for() {
+            return self.wait_in_line(slot, key, direction, who, &waker);
         }
-        let joined = table.join(key.index, direction, watcher);
+        self.stand(side, &mut who);
+        (side.first.replace(Some(waker)), slot.arm(key, direction))
+    }
+
+    #[inline]
+    fn stand(&self, side: &slot::Side, who: &mut Who<'_>) {
+        let serial = self.next_serial();
+        side.serial.set(serial);
+        self.count(1);
         if let Who::Future(waiter) = who {
-            *waiter = Some(joined);
+            **waiter = Some(WaiterKey { index: INLINE, serial });
         }
-        Ok((None, table.arm(key, direction)))
     }
 
-    /// Leaves the line; gives the watcher back, unless it was called already.
-    pub(crate) fn leave(&self, waiter: WaiterKey) -> Option<Watcher> {
-        let table = &mut *self.table.borrow_mut();
-        table.waiters.get(waiter.index as usize).filter(|w| w.serial == waiter.serial)?;
-        Some(table.remove(waiter.index))
+    /// Leaves the line; gives the waker back, unless it was told already.
+    #[inline]
+    pub(crate) fn leave(&self, key: SlotKey, direction: Direction, waiter: WaiterKey) -> Option<Watcher> {
+        let side = &self.get(key)?.sides[direction as usize];
+        let watcher = if waiter.index != INLINE {
+            let mut line = side.line.get();
+            let watcher = line.leave(&mut self.lines.borrow_mut(), waiter)?;
+            side.line.set(line);
+            watcher
+        } else if side.serial.get() == waiter.serial {
+            side.serial.set(0);
+            Watcher::Wake(side.first.take()?)
+        } else {
+            return None;
+        };
+        self.count(-1);
+        Some(watcher)
     }
 
-    /// Notes an event, and collects whom to tell, in order.
-    pub(crate) fn note(&self, event: Event, told: &mut Vec<Watcher>) -> Option<Rearm> {
-        self.table.borrow_mut().note(event, told)
+    /// Notes an event and tells whom it concerns, in order. `tell` may give the waker back, to be kept for the
+    /// next time, if it ran nobody else's code. Says what the kernel has to be asked to watch.
+    #[inline]
+    pub(crate) fn note(
+        &self,
+        event: Event,
+        mut tell: impl FnMut(Waker) -> Option<Waker>,
+    ) -> Option<(&Slot, Rearm)> {
+        let key = SlotKey::from_usize(event.key);
+        let slot = self.get(key)?;
+        slot.note(event);
+        if slot.mode() != PollMode::Edge {
+            return self.tell_and_rearm(slot, key, event, &mut tell);
+        }
+        self.tell_all(slot, event.ready, &mut tell);
+        None
+    }
+
+    /// Where an event changes what the kernel watches.
+    #[cold]
+    fn tell_and_rearm(
+        &self,
+        slot: &Slot,
+        key: SlotKey,
+        event: Event,
+        tell: &mut impl FnMut(Waker) -> Option<Waker>,
+    ) -> Option<(&Slot, Rearm)> {
+        let waited_for = slot.wanted();
+        self.tell_all(slot, event.ready, tell);
+        // Unless others' code has ended the registration.
+        let slot = self.get(key)?;
+        Some((slot, slot.rearm_after(key, event.ready, waited_for)?))
+    }
+
+    #[inline]
+    fn tell_all(&self, slot: &Slot, ready: Interest, tell: &mut impl FnMut(Waker) -> Option<Waker>) {
+        if ready.contains(Direction::Read) {
+            self.tell(slot, Direction::Read, tell);
+        }
+        if ready.contains(Direction::Write) {
+            self.tell(slot, Direction::Write, tell);
+        }
     }
 
     /// Sets who is told of each event in one direction, or that nobody is; gives the former one back. The
-    /// caller asks the kernel to watch for what is [`wanted`](Self::wanted).
+    /// caller asks the kernel to watch for what is [`wanted`](Slot::wanted).
     pub(crate) fn set_repeating(
         &self,
         key: SlotKey,
         direction: Direction,
         call: Option<Rc<dyn Repeated>>,
     ) -> Option<Watcher> {
-        let table = &mut *self.table.borrow_mut();
-        table.get(key)?;
-        let former = table.head(key.index, direction).map(|head| table.remove(head));
+        let slot = self.get(key)?;
+        let side = &slot.sides[direction as usize];
+        let lines = &mut *self.lines.borrow_mut();
+        let mut line = side.line.get();
+        let former = line.pop(lines);
+        self.count(isize::from(call.is_some()) - isize::from(former.is_some()));
         if let Some(call) = call {
-            table.join(key.index, direction, Watcher::Call(call));
+            line.join(lines, self.next_serial(), Watcher::Call(call));
         }
-        let slot = &mut table.slots[key.index as usize];
-        slot.armed = slot.wanted();
+        side.line.set(line);
+        slot.armed.set(slot.wanted());
         former
-    }
-
-    /// The kernel could not be asked to watch: the next who waits tries again.
-    pub(crate) fn disarmed(&self, key: SlotKey) {
-        if let Some(slot) = self.table.borrow_mut().get_mut(key) {
-            slot.armed = Interest::NONE;
-        }
-    }
-
-    /// The directions in which somebody waits.
-    pub(crate) fn wanted(&self, key: SlotKey) -> Interest {
-        self.table.borrow().get(key).map_or(Interest::NONE, Slot::wanted)
     }
 
     /// How many wait for something from outside.
     pub(crate) fn waiting(&self) -> usize {
-        self.table.borrow().waiters.len()
+        self.waiting.get()
     }
 
     /// Registered descriptors.
     pub(crate) fn len(&self) -> usize {
-        let table = self.table.borrow();
-        table.slots.len() - table.free.len()
+        self.slots.len() - self.free.borrow().len()
     }
 
     /// Ends everything, for the end of the loop: the watchers to drop, and the numbers that `add_reader` and
     /// `add_writer` have registered.
     pub(crate) fn close(&self) -> (Vec<Watcher>, Vec<RawSource>) {
-        let table = &mut *self.table.borrow_mut();
         let (mut watchers, mut raws) = (Vec::new(), Vec::new());
-        for index in 0..table.slots.len() {
-            let slot = &table.slots[index];
-            if slot.owner == Owner::Callbacks {
-                raws.extend(slot.raw);
+        for index in 0..self.slots.len() as u32 {
+            let slot = self.slot(index);
+            if slot.owner() == Owner::Callbacks {
+                raws.extend(slot.raw.get());
             }
-            let key = SlotKey { index: index as u32, generation: slot.generation };
-            watchers.append(&mut table.free(key));
+            watchers.append(&mut self.free(SlotKey { index, generation: slot.generation() }));
         }
         (watchers, raws)
     }
-}
 
-impl Slot {
-    fn rearm(&self, key: SlotKey) -> Option<Rearm> {
-        self.raw.map(|raw| Rearm { raw, key, interest: self.armed, mode: self.mode })
+    #[inline]
+    fn count(&self, by: isize) {
+        self.waiting.set(self.waiting.get().wrapping_add_signed(by));
     }
 
-    /// The directions in which somebody waits.
-    fn wanted(&self) -> Interest {
-        Interest::new(!self.sides[0].is_empty(), !self.sides[1].is_empty())
+    /// Never 0. A key would have to be kept while 2^32 others come and go to be mistaken for another's.
+    #[inline]
+    fn next_serial(&self) -> u32 {
+        let serial = self.serial.get().wrapping_add(1).max(1);
+        self.serial.set(serial);
+        serial
     }
-}
 
-impl Table {
-    fn reserve(&mut self, owner: Owner, mode: PollMode, armed: Interest, exhausted: Interest) -> SlotKey {
-        let fresh = |generation| Slot {
-            generation,
-            mode,
-            owner,
-            in_use: true,
-            raw: None,
-            ready: Interest::BOTH.without(exhausted),
-            armed,
-            ended: false,
-            sides: [Side::EMPTY; 2],
-        };
-        if let Some(index) = self.free.pop() {
-            let slot = &mut self.slots[index as usize];
-            *slot = fresh(slot.generation);
-            return SlotKey { index, generation: slot.generation };
+    /// Where somebody waits already: maybe the very same.
+    #[cold]
+    fn wait_in_line(
+        &self,
+        slot: &Slot,
+        key: SlotKey,
+        direction: Direction,
+        who: Who<'_>,
+        waker: &Waker,
+    ) -> (Option<Waker>, Option<Rearm>) {
+        let side = &slot.sides[direction as usize];
+        // Before anything is borrowed: it may be others' code.
+        let waker = waker.clone();
+        let first = side.first.take();
+        let stands_first = first.as_ref().is_some_and(|first| match &who {
+            Who::Future(waiter) => waiter.is_some_and(|w| w.index == INLINE && w.serial == side.serial.get()),
+            Who::Task => side.serial.get() != 0 && first.will_wake(&waker),
+        });
+        if stands_first {
+            side.first.set(Some(waker));
+            return (first, None);
         }
-        self.slots.push(fresh(0));
-        // No system has 2^32 descriptors, and none of 32 bits 2^20.
-        SlotKey { index: self.slots.len() as u32 - 1, generation: 0 }
+        side.first.set(first);
+        let lines = &mut *self.lines.borrow_mut();
+        let mut line = side.line.get();
+        let standing = match &who {
+            Who::Future(Some(waiter)) => line.waker_of(lines, *waiter),
+            Who::Future(None) => None,
+            Who::Task => line.same_waker(lines, &waker),
+        };
+        if let Some(standing) = standing {
+            return (Some(mem::replace(standing, waker)), None);
+        }
+        let serial = self.next_serial();
+        let index = line.join(lines, serial, Watcher::Wake(waker));
+        side.line.set(line);
+        if let Who::Future(waiter) = who {
+            *waiter = Some(WaiterKey { index, serial });
+        }
+        self.count(1);
+        (None, slot.arm(key, direction))
     }
 
     #[inline]
-    fn get(&self, key: SlotKey) -> Option<&Slot> {
-        self.slots.get(key.index as usize).filter(|slot| slot.generation == key.generation && slot.in_use)
-    }
-
-    #[inline]
-    fn get_mut(&mut self, key: SlotKey) -> Option<&mut Slot> {
-        self.slots.get_mut(key.index as usize).filter(|slot| slot.generation == key.generation && slot.in_use)
-    }
-
-    fn free(&mut self, key: SlotKey) -> Vec<Watcher> {
-        let Some(slot) = self.get_mut(key) else { return Vec::new() };
-        slot.in_use = false;
-        slot.generation = slot.generation.wrapping_add(1) & GENERATIONS;
-        let raw = slot.raw.take();
-        if let Some(raw) = raw
-            && let Entry::Occupied(entry) = self.by_raw.entry(raw)
-            && *entry.get() == key.index
-        {
-            entry.remove();
-        }
-        let mut watchers = Vec::new();
-        for direction in [Direction::Read, Direction::Write] {
-            while let Some(head) = self.head(key.index, direction) {
-                watchers.push(self.remove(head));
+    fn tell(&self, slot: &Slot, direction: Direction, tell: &mut impl FnMut(Waker) -> Option<Waker>) {
+        let side = &slot.sides[direction as usize];
+        if side.serial.replace(0) != 0 {
+            self.count(-1);
+            if let Some(first) = side.first.take()
+                && let Some(kept) = tell(first)
+            {
+                side.first.set(Some(kept));
             }
         }
-        self.free.push(key.index);
-        watchers
-    }
-
-    fn head(&self, slot: u32, direction: Direction) -> Option<u32> {
-        let head = self.slots[slot as usize].sides[direction as usize].head;
-        (head != NIL).then_some(head)
-    }
-
-    /// Whom the same waker wakes.
-    fn find(&self, slot: u32, direction: Direction, watcher: &Watcher) -> Option<u32> {
-        let mut next = self.head(slot, direction);
-        while let Some(index) = next {
-            let waiter = &self.waiters[index as usize];
-            match (&waiter.watcher, watcher) {
-                (Watcher::Wake(own), Watcher::Wake(other)) if own.will_wake(other) => return Some(index),
-                _ => next = (waiter.next != NIL).then_some(waiter.next),
-            }
+        if !side.line.get().is_empty() {
+            self.tell_line(side, tell);
         }
-        None
     }
 
-    /// Appends a waiter to a slot's line.
-    fn join(&mut self, slot: u32, direction: Direction, watcher: Watcher) -> WaiterKey {
-        // A key would have to be kept while 2^32 others wait and go to be mistaken for another's.
-        self.serial = self.serial.wrapping_add(1);
-        let serial = self.serial;
-        let side = &mut self.slots[slot as usize].sides[direction as usize];
-        let waiter = Waiter { watcher, serial, slot, direction, next: NIL, prev: side.tail };
-        let index = u32::try_from(self.waiters.insert(waiter)).expect("no memory holds so many");
-        match side.tail {
-            NIL => side.head = index,
-            tail => self.waiters[tail as usize].next = index,
-        }
-        side.tail = index;
-        WaiterKey { index, serial }
-    }
-
-    fn remove(&mut self, index: u32) -> Watcher {
-        let waiter = self.waiters.remove(index as usize);
-        let side = &mut self.slots[waiter.slot as usize].sides[waiter.direction as usize];
-        match waiter.prev {
-            NIL => side.head = waiter.next,
-            prev => self.waiters[prev as usize].next = waiter.next,
-        }
-        match waiter.next {
-            NIL => side.tail = waiter.prev,
-            next => self.waiters[next as usize].prev = waiter.prev,
-        }
-        waiter.watcher
-    }
-
-    /// Sees to it that the kernel watches for what somebody has begun to wait for.
-    fn arm(&mut self, key: SlotKey, direction: Direction) -> Option<Rearm> {
-        let slot = &mut self.slots[key.index as usize];
-        if slot.armed.contains(direction) {
-            return None;
-        }
-        slot.armed = slot.armed.with(Interest::of(direction));
-        slot.rearm(key)
-    }
-
-    fn note(&mut self, event: Event, told: &mut Vec<Watcher>) -> Option<Rearm> {
-        let key = SlotKey::from_usize(event.key);
-        let slot = self.get_mut(key)?;
-        slot.ready = slot.ready.with(event.ready);
-        slot.ended |= event.ended;
-        let mode = slot.mode;
-        let waited_for = event.ready.and(slot.wanted());
-        for direction in [Direction::Read, Direction::Write] {
-            if waited_for.contains(direction) {
-                self.tell(key.index, direction, told);
-            }
-        }
-        let slot = &mut self.slots[key.index as usize];
-        let armed = match mode {
-            PollMode::Edge => return None,
-            PollMode::Level => slot.armed.without(event.ready.without(waited_for)),
-            PollMode::Oneshot => slot.wanted(),
-        };
-        let changed = if mode == PollMode::Oneshot { !armed.is_empty() } else { armed != slot.armed };
-        slot.armed = armed;
-        if changed { slot.rearm(key) } else { None }
-    }
-
-    /// Takes those out who wait in one direction; who is called again and again stays.
-    fn tell(&mut self, slot: u32, direction: Direction, told: &mut Vec<Watcher>) {
-        let mut index = self.slots[slot as usize].sides[direction as usize].head;
-        while index != NIL {
-            let waiter = &self.waiters[index as usize];
-            let next = waiter.next;
-            match &waiter.watcher {
-                Watcher::Call(call) => told.push(Watcher::Call(call.clone())),
-                Watcher::Wake(_) => {
-                    let watcher = self.remove(index);
-                    told.push(watcher);
+    /// Takes those out of the line who are told once; who is called again and again stays.
+    #[cold]
+    fn tell_line(&self, side: &slot::Side, tell: &mut impl FnMut(Waker) -> Option<Waker>) {
+        let mut line = side.line.get();
+        let told = line.due(&mut self.lines.borrow_mut());
+        side.line.set(line);
+        for watcher in told {
+            match watcher {
+                Watcher::Wake(waker) => {
+                    self.count(-1);
+                    drop(tell(waker));
                 }
+                Watcher::Call(call) => call.due(),
             }
-            index = next;
         }
     }
 }

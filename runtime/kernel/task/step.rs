@@ -17,7 +17,7 @@ use super::state::{
     CANCEL, CANCELLED, DONE, FUTURE, JOIN, OFFER, OUTPUT, PANICKED, QUEUED, STARTED, Then, UNSEEN_PANIC,
     WOKEN,
 };
-use crate::kernel::context::Home;
+use crate::kernel::context::{BUDGET, Home};
 use crate::kernel::exception::{ErrorContext, discard as discard_payload};
 use crate::kernel::report::{guarded, report};
 use crate::kernel::scheduler::{Entry, ReadyList};
@@ -41,6 +41,7 @@ pub(super) unsafe fn run(entry: NonNull<Entry>) {
     // SAFETY: alive.
     let Some(home) = unsafe { task.block() }.home_if_current() else { return };
     home.steps.set(home.steps.get() + 1);
+    home.budget.set(BUDGET);
     let within = Within::enter(home, entry);
     let mut ended = if flags & (CANCEL | OFFER) == 0 {
         // SAFETY: alive, at home, unfinished, and no poll of it is under way: its step is this.

@@ -4,13 +4,21 @@
 //! atomic counting, and between FIFO and inbox. Outside of the loop's turn its own thread counts as
 //! abroad, which is always correct.
 
-use std::task::{RawWaker, RawWakerVTable};
+use std::ptr;
+use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use super::header::TaskPtr;
 use super::state::{Abroad, Then};
 use crate::kernel::scheduler::Letter;
 
 pub(super) static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
+
+/// Whether a waker is a task's, of whichever loop: to wake it at home only touches the FIFO, and elsewhere only
+/// posts a letter.
+#[inline]
+pub(crate) fn is_task_waker(waker: &Waker) -> bool {
+    ptr::eq(waker.vtable(), &raw const VTABLE)
+}
 
 // For all four: `data` is the address of the header of a task that is kept alive by the waker itself, as
 // the contract of `RawWaker` says that each is called with the data of a live waker.

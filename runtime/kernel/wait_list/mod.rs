@@ -20,6 +20,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::marker::PhantomData;
 use std::num::NonZeroU64;
 use std::task::Waker;
 
@@ -28,6 +29,8 @@ pub(crate) struct WaitList<E = Waker> {
     /// Beside the cell, so that the common question "does anyone wait?" is one load.
     len: Cell<usize>,
     line: RefCell<Line<E>>,
+    /// Nothing in it keeps it from moving to another thread, where those who wait here are not. It stays.
+    stays: PhantomData<*const ()>,
 }
 
 /// Names one entry of one [`WaitList`], for ever.
@@ -39,7 +42,7 @@ pub(crate) struct WaitKey {
 
 impl<E> WaitList<E> {
     pub(crate) const fn new() -> Self {
-        WaitList { len: Cell::new(0), line: RefCell::new(Line::new()) }
+        WaitList { len: Cell::new(0), line: RefCell::new(Line::new()), stays: PhantomData }
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -97,7 +97,8 @@ impl TcpStream {
     /// # asyncio
     /// `loop.sock_recv_into`.
     pub fn read<'a>(&'a self, buffer: &'a mut [u8]) -> impl Future<Output = io::Result<usize>> + Send + 'a {
-        self.source.io_when(Direction::Read, move |io| read(io, buffer))
+        let trivial = buffer.is_empty();
+        self.source.io_when(Direction::Read, move |io| read(io, buffer)).at_once_if(trivial)
     }
 
     /// As [`read`](Self::read), into several buffers one after another.
@@ -153,7 +154,10 @@ impl TcpStream {
     /// # Cancel safety
     /// Safe: what is written is returned in the same step.
     pub fn write<'a>(&'a self, buffer: &'a [u8]) -> impl Future<Output = io::Result<usize>> + Send + 'a {
-        self.source.io_when(Direction::Write, move |mut io| io.write(buffer).map(Done::more))
+        let trivial = buffer.is_empty();
+        self.source
+            .io_when(Direction::Write, move |mut io| io.write(buffer).map(Done::more))
+            .at_once_if(trivial)
     }
 
     /// As [`write`](Self::write), from several buffers one after another.
@@ -180,14 +184,23 @@ impl TcpStream {
     ///
     /// # asyncio
     /// `loop.sock_sendall`.
-    pub async fn write_all(&self, mut buffer: &[u8]) -> io::Result<()> {
-        while !buffer.is_empty() {
-            match self.write(buffer).await? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                n => buffer = &buffer[n..],
+    pub fn write_all<'a>(&'a self, mut buffer: &'a [u8]) -> impl Future<Output = io::Result<()>> + Send + 'a {
+        let trivial = buffer.is_empty();
+        let operation = self.source.io_when(Direction::Write, move |mut io| {
+            if buffer.is_empty() {
+                return Ok(Done::more(()));
             }
-        }
-        Ok(())
+            match io.write(buffer)? {
+                0 => Err(io::ErrorKind::WriteZero.into()),
+                n if n == buffer.len() => Ok(Done::more(())),
+                n => {
+                    buffer = &buffer[n..];
+                    // Once more, with the rest.
+                    Err(io::ErrorKind::Interrupted.into())
+                }
+            }
+        });
+        operation.at_once_if(trivial)
     }
 
     /// Waits until there may be something to read, or the end of the stream. It may be gone when it is looked

@@ -1,0 +1,70 @@
+//! What the workloads ask of a runtime. To implement it is to take part.
+
+use std::future::{Future, IntoFuture};
+use std::time::{Duration, Instant};
+
+/// A runtime in one thread, in its best idiom.
+pub(crate) trait Runtime: Sized + 'static {
+    const NAME: &'static str;
+    /// How it is configured, for the head of the table.
+    const SETUP: &'static str;
+
+    /// What tasks are started by, where that is a value.
+    type Spawner: Clone + 'static;
+    /// A started task, which can be awaited.
+    type Task<T: Send + 'static>: IntoFuture + 'static;
+    /// Its queue between two tasks.
+    type Pair: Channel;
+    /// Its queue among several on both ends.
+    type Crowd: Channel;
+
+    fn new() -> Self;
+
+    /// Runs a body to its end as a task among tasks.
+    fn run<F>(&mut self, body: impl FnOnce(Self::Spawner) -> F) -> F::Output
+    where
+        F: Future + 'static,
+        F::Output: Send + 'static;
+
+    fn spawn<F>(spawner: &Self::Spawner, future: F) -> Self::Task<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: Send + 'static;
+
+    /// Lets a task go on by itself.
+    fn detach<T: Send + 'static>(task: Self::Task<T>) {
+        drop(task);
+    }
+
+    fn yield_now() -> impl Future + 'static;
+
+    fn sleep(duration: Duration) -> impl Future + 'static;
+
+    fn sleep_until(instant: Instant) -> impl Future + 'static;
+
+    fn timeout<F: Future + 'static>(duration: Duration, future: F) -> impl Future + 'static;
+
+    /// Takes off a limit on how much one step may do, if there is one: where its leaves would refuse to
+    /// work within a long step, the figure would be that of the refusal.
+    fn unlimited<F: Future + 'static>(future: F) -> impl Future<Output = F::Output> + 'static {
+        future
+    }
+}
+
+/// A bounded queue of numbers.
+pub(crate) trait Channel: 'static {
+    type Sender: Clone + 'static;
+    type Receiver: 'static;
+
+    fn open(capacity: usize, receivers: usize) -> (Self::Sender, Vec<Self::Receiver>);
+
+    async fn send(sender: &Self::Sender, item: u64);
+
+    /// `None` once it is closed and empty.
+    async fn receive(receiver: &mut Self::Receiver) -> Option<u64>;
+
+    /// What ends it when all producers are done; by default that the last sender goes.
+    fn close(sender: Self::Sender) {
+        drop(sender);
+    }
+}

@@ -1,0 +1,90 @@
+//! smol: a `LocalExecutor` under `smol::block_on`, which is async-io's and drives timers and sockets.
+
+use std::future::Future;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use smol::channel::{Receiver, Sender};
+use smol::{LocalExecutor, Task, Timer, future};
+
+use crate::memory::runtime::{Channel, Runtime};
+
+/// Counted, since a task that starts others must have it at hand.
+pub(crate) struct Smol(Rc<LocalExecutor<'static>>);
+
+impl Runtime for Smol {
+    const NAME: &'static str = "smol";
+    const SETUP: &'static str = "LocalExecutor under async-io's block_on, async-io's timers, async-channel";
+
+    type Spawner = Rc<LocalExecutor<'static>>;
+    type Task<T: Send + 'static> = Task<T>;
+    type Pair = Shared;
+    type Crowd = Shared;
+
+    fn new() -> Self {
+        Self(Rc::new(LocalExecutor::new()))
+    }
+
+    fn run<F>(&mut self, body: impl FnOnce(Self::Spawner) -> F) -> F::Output
+    where
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        let task = self.0.spawn(body(self.0.clone()));
+        smol::block_on(self.0.run(task))
+    }
+
+    fn spawn<F>(executor: &Self::Spawner, future: F) -> Task<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        executor.spawn(future)
+    }
+
+    fn detach<T: Send + 'static>(task: Task<T>) {
+        task.detach();
+    }
+
+    fn yield_now() -> impl Future + 'static {
+        future::yield_now()
+    }
+
+    fn sleep(duration: Duration) -> impl Future + 'static {
+        Timer::after(duration)
+    }
+
+    fn sleep_until(instant: Instant) -> impl Future + 'static {
+        Timer::at(instant)
+    }
+
+    /// Its documentation's way: whichever of the two comes first.
+    fn timeout<F: Future + 'static>(duration: Duration, future: F) -> impl Future + 'static {
+        let late = async move {
+            Timer::after(duration).await;
+            None
+        };
+        future::or(async { Some(future.await) }, late)
+    }
+}
+
+/// async-channel has several producers and several consumers.
+pub(crate) struct Shared;
+
+impl Channel for Shared {
+    type Sender = Sender<u64>;
+    type Receiver = Receiver<u64>;
+
+    fn open(capacity: usize, receivers: usize) -> (Self::Sender, Vec<Self::Receiver>) {
+        let (sender, receiver) = smol::channel::bounded(capacity);
+        (sender, vec![receiver; receivers])
+    }
+
+    async fn send(sender: &Self::Sender, item: u64) {
+        sender.send(item).await.expect("the channel is open");
+    }
+
+    async fn receive(receiver: &mut Self::Receiver) -> Option<u64> {
+        receiver.recv().await.ok()
+    }
+}

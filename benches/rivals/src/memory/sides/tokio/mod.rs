@@ -1,0 +1,174 @@
+//! tokio twice: the current_thread runtime with `spawn`, and a `LocalRuntime` with `spawn_local`.
+//!
+//! Both have timers and no I/O driver: with one, each of their looks outside is a system call, as each of
+//! evloop's is. The event interval is the default, 61 polls, next to evloop's 64. Tasks of `spawn` have to
+//! be `Send`; [`Here`] says so for those that never leave the thread.
+
+mod here;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+use tokio::sync::Mutex;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::task::{JoinHandle, coop};
+
+use crate::memory::runtime::{Channel, Runtime};
+use here::Here;
+
+pub(crate) struct CurrentThread(tokio::runtime::Runtime);
+
+impl Runtime for CurrentThread {
+    const NAME: &'static str = "tokio";
+    const SETUP: &'static str = "current_thread, timers and no I/O driver, tasks by spawn, tokio's channel";
+
+    type Spawner = ();
+    type Task<T: Send + 'static> = JoinHandle<T>;
+    type Pair = Mpsc;
+    type Crowd = Locked;
+
+    fn new() -> Self {
+        Self(Builder::new_current_thread().enable_time().build().expect("a runtime"))
+    }
+
+    /// As a spawned task: the future given to `block_on` is served more slowly, by way of the driver.
+    fn run<F>(&mut self, body: impl FnOnce(()) -> F) -> F::Output
+    where
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        let body = Here::new(body(()));
+        self.0.block_on(async { tokio::spawn(body).await.expect("the task ends") })
+    }
+
+    fn spawn<F>((): &(), future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        tokio::spawn(Here::new(future))
+    }
+
+    fn yield_now() -> impl Future + 'static {
+        tokio::task::yield_now()
+    }
+
+    fn sleep(duration: Duration) -> impl Future + 'static {
+        tokio::time::sleep(duration)
+    }
+
+    fn sleep_until(instant: Instant) -> impl Future + 'static {
+        tokio::time::sleep_until(instant.into())
+    }
+
+    fn timeout<F: Future + 'static>(duration: Duration, future: F) -> impl Future + 'static {
+        tokio::time::timeout(duration, future)
+    }
+
+    /// After 128 polls in one step its budget would be spent, and a sleep polled then is pending without
+    /// having set a timer.
+    fn unlimited<F: Future + 'static>(future: F) -> impl Future<Output = F::Output> + 'static {
+        coop::unconstrained(future)
+    }
+}
+
+pub(crate) struct Local(LocalRuntime);
+
+impl Runtime for Local {
+    const NAME: &'static str = "LocalRuntime";
+    const SETUP: &'static str = "tokio's, timers and no I/O driver, tasks by spawn_local, tokio's channel";
+
+    type Spawner = ();
+    type Task<T: Send + 'static> = JoinHandle<T>;
+    type Pair = Mpsc;
+    type Crowd = Locked;
+
+    fn new() -> Self {
+        let mut builder = Builder::new_current_thread();
+        Self(builder.enable_time().build_local(LocalOptions::default()).expect("a runtime"))
+    }
+
+    fn run<F>(&mut self, body: impl FnOnce(()) -> F) -> F::Output
+    where
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        let body = body(());
+        self.0.block_on(async { tokio::task::spawn_local(body).await.expect("the task ends") })
+    }
+
+    fn spawn<F>((): &(), future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        tokio::task::spawn_local(future)
+    }
+
+    fn yield_now() -> impl Future + 'static {
+        CurrentThread::yield_now()
+    }
+
+    fn sleep(duration: Duration) -> impl Future + 'static {
+        CurrentThread::sleep(duration)
+    }
+
+    fn sleep_until(instant: Instant) -> impl Future + 'static {
+        CurrentThread::sleep_until(instant)
+    }
+
+    fn timeout<F: Future + 'static>(duration: Duration, future: F) -> impl Future + 'static {
+        CurrentThread::timeout(duration, future)
+    }
+
+    fn unlimited<F: Future + 'static>(future: F) -> impl Future<Output = F::Output> + 'static {
+        CurrentThread::unlimited(future)
+    }
+}
+
+/// tokio's bounded channel, which has one consumer.
+pub(crate) struct Mpsc;
+
+impl Channel for Mpsc {
+    type Sender = Sender<u64>;
+    type Receiver = Receiver<u64>;
+
+    fn open(capacity: usize, receivers: usize) -> (Self::Sender, Vec<Self::Receiver>) {
+        assert_eq!(receivers, 1, "it has one consumer");
+        let (sender, receiver) = mpsc::channel(capacity);
+        (sender, vec![receiver])
+    }
+
+    async fn send(sender: &Self::Sender, item: u64) {
+        sender.send(item).await.expect("the channel is open");
+    }
+
+    async fn receive(receiver: &mut Self::Receiver) -> Option<u64> {
+        receiver.recv().await
+    }
+}
+
+/// The same for several consumers, who share its end by a lock. tokio has no queue of its own for them, so
+/// this says what its users pay, not how good its channel is.
+pub(crate) struct Locked;
+
+impl Channel for Locked {
+    type Sender = Sender<u64>;
+    type Receiver = Arc<Mutex<Receiver<u64>>>;
+
+    fn open(capacity: usize, receivers: usize) -> (Self::Sender, Vec<Self::Receiver>) {
+        let (sender, receiver) = mpsc::channel(capacity);
+        let receiver = Arc::new(Mutex::new(receiver));
+        (sender, (0..receivers).map(|_| receiver.clone()).collect())
+    }
+
+    async fn send(sender: &Self::Sender, item: u64) {
+        Mpsc::send(sender, item).await;
+    }
+
+    async fn receive(receiver: &mut Self::Receiver) -> Option<u64> {
+        receiver.lock().await.recv().await
+    }
+}

@@ -1,1 +1,0 @@
-//! The slots alone: no kernel, no loop.
