@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::task::{Context, Poll};
 
-use crate::kernel::{Direction, Done, Source, Who};
+use crate::kernel::{Direction, Done, Reading, Source, Who, Writing};
 
 /// A descriptor whose readiness can be awaited: a pipe, a terminal, a socket of another library.
 ///
@@ -65,7 +65,7 @@ impl<T: AsFd> AsyncFd<T> {
     /// # Cancel safety
     /// Safe.
     pub fn readable(&self) -> impl Future<Output = io::Result<()>> + '_ {
-        self.source.ready(Direction::Read)
+        self.source.ready::<Reading>()
     }
 
     /// Waits until something may be written. As [`readable`](Self::readable), with
@@ -77,7 +77,7 @@ impl<T: AsFd> AsyncFd<T> {
     /// # Cancel safety
     /// Safe.
     pub fn writable(&self) -> impl Future<Output = io::Result<()>> + '_ {
-        self.source.ready(Direction::Write)
+        self.source.ready::<Writing>()
     }
 
     /// Calls `op` whenever there may be something to read, until it does not say
@@ -95,7 +95,7 @@ impl<T: AsFd> AsyncFd<T> {
     where
         R: 'a,
     {
-        self.source.io_when(Direction::Read, move |io| op(io).map(Done::more))
+        self.source.io_when(Reading, move |io| op(io).map(Done::more))
     }
 
     /// Calls `op` whenever something may be written. As [`read_with`](Self::read_with).
@@ -112,7 +112,7 @@ impl<T: AsFd> AsyncFd<T> {
     where
         R: 'a,
     {
-        self.source.io_when(Direction::Write, move |io| op(io).map(Done::more))
+        self.source.io_when(Writing, move |io| op(io).map(Done::more))
     }
 
     /// Calls `op` once if there may be something to read, and notes it if there was nothing.

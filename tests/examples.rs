@@ -1,9 +1,9 @@
 //! Every example is run, and its output compared with what it must print.
 //!
 //! The programs are included and run on the virtual clock; the two log counters and the tour also as the binaries
-//! that a newcomer starts, which `cargo test` builds beside the tests.
+//! that a newcomer starts, which `cargo test` builds beside the tests. Those with sockets are in `examples/servers.rs`.
 
-#![allow(clippy::duplicate_mod, reason = "two of the programs share `ip_log`, and each must stand alone")]
+#![allow(clippy::duplicate_mod, reason = "programs share modules, and each must stand alone")]
 #![allow(dead_code, reason = "the programs' own `main`s")]
 
 use std::cell::RefCell;
@@ -20,12 +20,18 @@ use evloop::time::secs;
 mod call_later;
 #[path = "../examples/eternity.rs"]
 mod eternity;
+#[path = "../examples/hello_server.rs"]
+mod hello_server;
 #[path = "../examples/ip_count.rs"]
 mod ip_count;
+#[path = "../examples/sockets/latencies.rs"]
+mod latencies;
 #[path = "../examples/producer_consumer.rs"]
 mod producer_consumer;
 #[path = "../examples/say_after.rs"]
 mod say_after;
+#[path = "examples/servers.rs"]
+mod servers;
 #[path = "../examples/threaded_ip_count.rs"]
 mod threaded_ip_count;
 

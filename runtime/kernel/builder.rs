@@ -60,7 +60,8 @@ impl Builder {
     }
 
     /// Whether to wait through `polling` also where a faster way exists (Linux, Android). Off by default;
-    /// for finding out whether a problem lies there.
+    /// for finding out whether a problem lies there. (One difference remains: it also hears of urgent data, which in
+    /// the modes `Level` and `Oneshot` keeps a task awake that waits for a `peek`.)
     pub fn portable_wait(mut self, portable: bool) -> Self {
         self.portable_wait = portable;
         self

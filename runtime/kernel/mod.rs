@@ -64,7 +64,7 @@ pub(crate) use node::{Polled, Scope, Token, raise_here};
 pub(crate) use reactor::Direction;
 pub(crate) use report::{report_error, report_panic};
 pub(crate) use slots::Who;
-pub(crate) use source::{Done, Source};
+pub(crate) use source::{Done, Reading, Source, Writing};
 pub(crate) use task::current_task;
 pub(crate) use timers::{Alarm, Look, TimerKey};
 pub(crate) use wait_list::{Place, Standing, WaitKey, WaitList};

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use super::context::{Home, Shared, with_current};
 use super::loop_handle::LoopHandle;
 use super::reactor::{Direction, Interest};
+use super::report::guarded;
 use super::slots::{Owner, Repeated, Slot, Watcher};
 use super::source::{closed, watched_otherwise};
 use super::task::callback::Callback;
@@ -148,11 +149,7 @@ impl LoopHandle {
             if home.closing.get() {
                 return Err(closed());
             }
-            if replace(home, shared, fd, direction, &reader)? {
-                Ok(())
-            } else {
-                add(home, shared, fd, direction, reader)
-            }
+            watch(home, shared, fd, direction, &reader)
         });
         watched.unwrap_or_else(|| Err(closed()))
     }
@@ -175,6 +172,19 @@ impl LoopHandle {
         });
         former.flatten().map(end).is_some()
     }
+}
+
+fn watch(
+    home: &Home,
+    shared: &Shared,
+    fd: &impl AsFd,
+    direction: Direction,
+    reader: &Rc<Reader>,
+) -> io::Result<()> {
+    if replace(home, shared, fd, direction, reader)? {
+        return Ok(());
+    }
+    add(home, shared, fd, direction, reader.clone())
 }
 
 /// Lets a reader watch a descriptor that others watch already, maybe in the same direction. `false` if there
@@ -214,13 +224,21 @@ fn add(
         drop(home.slots.free(slot));
         return Err(if error.kind() == io::ErrorKind::AlreadyExists { watched_otherwise() } else { error });
     }
-    home.slots.registered(slot, fd.as_fd().as_raw_fd()).into_iter().for_each(end);
-    home.slots.set_repeating(slot, direction, Some(reader));
-    Ok(())
+    let raw = fd.as_fd().as_raw_fd();
+    let closed = home.slots.registered(slot, raw);
+    if closed.is_empty() {
+        home.slots.set_repeating(slot, direction, Some(reader));
+        return Ok(());
+    }
+    // Their end comes first, and drops others' closures, which may come here again: so everything is as before.
+    let _ = shared.poller.delete(raw);
+    drop(home.slots.free(slot));
+    closed.into_iter().for_each(end);
+    watch(home, shared, fd, direction, &reader)
 }
 
 fn end(watcher: Watcher) {
     if let Watcher::Call(call) = watcher {
-        call.end();
+        guarded("a callback panicked when it was dropped", || call.end());
     }
 }

@@ -16,6 +16,7 @@
 
 use std::fmt;
 use std::io;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -243,17 +244,18 @@ impl<T: AsSource> Source<T> {
     }
 
     /// Waits until the descriptor may be ready: try then, and wait again if there is nothing.
-    pub(crate) fn ready(&self, direction: Direction) -> Ready<'_, T> {
-        Ready(Standing { source: self, direction, waiter: None })
+    pub(crate) fn ready<W: Way>(&self) -> Ready<'_, T, W> {
+        Ready(Standing::new(self))
     }
 
     /// A future that tries `op` whenever the descriptor may be ready, until it does not say
     /// [`WouldBlock`](io::ErrorKind::WouldBlock).
-    pub(crate) fn io_when<R, F>(&self, direction: Direction, op: F) -> Io<'_, T, F>
+    pub(crate) fn io_when<W, R, F>(&self, _: W, op: F) -> Io<'_, T, W, F>
     where
+        W: Way,
         F: FnMut(&T) -> io::Result<Done<R>>,
     {
-        Io { standing: Standing { source: self, direction, waiter: None }, at_once: false, op }
+        Io { standing: Standing::new(self), at_once: false, op }
     }
 
     /// Does what needs no readiness.
@@ -281,7 +283,8 @@ impl<T: AsSource> Source<T> {
             Some((place, home)) => Some(home.slots.at(&place.handle).ok_or_else(closed)?),
             None => None,
         };
-        if slot.is_some_and(|slot| !slot.is_ready(direction)) {
+        // Unless nobody has had the kernel watch since: then no event would ever say that there is something again.
+        if slot.is_some_and(|slot| !slot.is_ready(direction) && slot.is_armed(direction)) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let result = retried(self.io(), op);
@@ -365,33 +368,58 @@ pub(super) fn watched_otherwise() -> io::Error {
 }
 
 /// A place in a slot's line, left when dropped.
-struct Standing<'a, T: AsSource> {
+struct Standing<'a, T: AsSource, W: Way> {
     source: &'a Source<T>,
-    direction: Direction,
     waiter: Option<WaiterKey>,
+    way: PhantomData<W>,
 }
 
-impl<T: AsSource> Drop for Standing<'_, T> {
+impl<'a, T: AsSource, W: Way> Standing<'a, T, W> {
+    fn new(source: &'a Source<T>) -> Self {
+        Self { source, waiter: None, way: PhantomData }
+    }
+}
+
+impl<T: AsSource, W: Way> Drop for Standing<'_, T, W> {
     fn drop(&mut self) {
         // On another thread, the waker stays behind until the next event, and wakes a task that does not mind.
         if let Some(waiter) = self.waiter
             && let Some(place) = self.source.watched.place()
             && let Some(home) = place.remote.home_if_current()
         {
-            drop(home.slots.leave(place.key, self.direction, waiter));
+            drop(home.slots.leave(place.key, W::DIRECTION, waiter));
         }
     }
 }
 
+/// A direction as a type, so that a future need not remember its own.
+pub(crate) trait Way {
+    const DIRECTION: Direction;
+}
+
+/// See [`Way`].
+pub(crate) struct Reading;
+
+/// See [`Way`].
+pub(crate) struct Writing;
+
+impl Way for Reading {
+    const DIRECTION: Direction = Direction::Read;
+}
+
+impl Way for Writing {
+    const DIRECTION: Direction = Direction::Write;
+}
+
 /// The future of [`Source::io_when`].
-pub(crate) struct Io<'a, T: AsSource, F> {
-    standing: Standing<'a, T>,
+pub(crate) struct Io<'a, T: AsSource, W: Way, F> {
+    standing: Standing<'a, T, W>,
     /// There is nothing that could be waited for.
     at_once: bool,
     op: F,
 }
 
-impl<T: AsSource, F> Io<'_, T, F> {
+impl<T: AsSource, W: Way, F> Io<'_, T, W, F> {
     /// Does not wait for readiness if `trivial`: then `op` never says [`WouldBlock`](io::ErrorKind::WouldBlock).
     pub(crate) fn at_once_if(mut self, trivial: bool) -> Self {
         self.at_once = trivial;
@@ -400,11 +428,12 @@ impl<T: AsSource, F> Io<'_, T, F> {
 }
 
 // Nothing in it is pinned.
-impl<T: AsSource, F> Unpin for Io<'_, T, F> {}
+impl<T: AsSource, W: Way, F> Unpin for Io<'_, T, W, F> {}
 
-impl<T, R, F> Future for Io<'_, T, F>
+impl<T, R, W, F> Future for Io<'_, T, W, F>
 where
     T: AsSource,
+    W: Way,
     F: FnMut(&T) -> io::Result<Done<R>>,
 {
     type Output = io::Result<R>;
@@ -415,19 +444,21 @@ where
         if *at_once {
             return Poll::Ready(standing.source.try_at_once(op));
         }
-        standing.source.poll_io(cx, standing.direction, Who::Future(&mut standing.waiter), op)
+        standing.source.poll_io(cx, W::DIRECTION, Who::Future(&mut standing.waiter), op)
     }
 }
 
 /// The future of [`Source::ready`].
-pub(crate) struct Ready<'a, T: AsSource>(Standing<'a, T>);
+pub(crate) struct Ready<'a, T: AsSource, W: Way>(Standing<'a, T, W>);
 
-impl<T: AsSource> Future for Ready<'_, T> {
+impl<T: AsSource, W: Way> Unpin for Ready<'_, T, W> {}
+
+impl<T: AsSource, W: Way> Future for Ready<'_, T, W> {
     type Output = io::Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let standing = &mut self.0;
-        standing.source.poll_ready(cx, standing.direction, Who::Future(&mut standing.waiter))
+        standing.source.poll_ready(cx, W::DIRECTION, Who::Future(&mut standing.waiter))
     }
 }
 

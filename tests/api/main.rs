@@ -19,5 +19,9 @@ mod test_events;
 mod test_futures;
 mod test_queues;
 mod test_runners;
+#[cfg(unix)]
+mod test_selector_events;
 mod test_tasks;
 mod test_threads;
+#[cfg(unix)]
+mod test_unix_events;

@@ -1,7 +1,8 @@
 //! CPython's `test_events`: running, callbacks, threads, handles.
 //!
 //! Deviations and what has no counterpart:
-//! * readers and writers, signals, connections, servers, datagrams, pipes, subprocesses: not there yet.
+//! * signals, datagrams, pipes, subprocesses: not there yet. Connections and servers, as far as they are sockets
+//!   and not transports: `tests/net/tcp`.
 //! * `test_close_running_event_loop`: a running loop is borrowed, so it cannot be dropped.
 //! * `test_close`: on a closed loop callbacks are dropped and their handles say cancelled, tasks panic with
 //!   the remedy, a proxy returns an error.
@@ -9,7 +10,7 @@
 //! * `test_timer_comparison`: handles are not compared; their `when()` is.
 //! * `test_run_in_executor`, `test_run_in_executor_cancel`: `to_thread`.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::thread;
@@ -344,4 +345,137 @@ fn a_stop_lets_the_batch_run_to_its_end() {
     handle.stop();
     event_loop.run_forever().unwrap();
     assert_eq!(log.take(), ["later"]);
+}
+
+#[cfg(unix)]
+mod descriptors {
+    //! The tests of readers and writers.
+
+    use std::io::{ErrorKind, Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    use evloop::AsyncFd;
+
+    use super::*;
+
+    /// Runs the loop until something is so.
+    fn run_until(event_loop: &mut EventLoop, is_so: impl Fn() -> bool) {
+        let patience = async {
+            while !is_so() {
+                sleep(millis(1)).await;
+            }
+        };
+        let in_time = event_loop.run_until_complete(evloop::wait_for(patience, secs(20))).unwrap();
+        in_time.expect("it happens");
+    }
+
+    #[test]
+    fn test_reader_callback() {
+        let mut event_loop = EventLoop::new().unwrap();
+        let (r, w) = UnixStream::pair().unwrap();
+        r.set_nonblocking(true).unwrap();
+        let (r, w) = (Rc::new(RefCell::new(Some(r))), Rc::new(w));
+        let bytes_read = Rc::new(RefCell::new(Vec::<u8>::new()));
+        let handle = event_loop.handle();
+        let reader = {
+            let (r, bytes_read, handle) = (r.clone(), bytes_read.clone(), handle.clone());
+            move || {
+                let mut data = [0; 1024];
+                let received = r.borrow().as_ref().unwrap().read(&mut data);
+                match received {
+                    // Spurious readiness is possible.
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    Err(error) => panic!("{error}"),
+                    Ok(0) => {
+                        let r = r.take().unwrap();
+                        assert!(handle.remove_reader(&r));
+                    }
+                    Ok(n) => bytes_read.borrow_mut().extend(&data[..n]),
+                }
+            }
+        };
+        handle.add_reader(r.borrow().as_ref().unwrap(), reader).unwrap();
+        let mut length = 0;
+        for data in [b"abc", b"def"] {
+            let _ = handle.call_soon({
+                let w = w.clone();
+                move || (&*w).write_all(data).unwrap()
+            });
+            length += data.len();
+            run_until(&mut event_loop, || bytes_read.borrow().len() >= length);
+        }
+        let _ = handle.call_soon(move || drop(w));
+        run_until(&mut event_loop, || r.borrow().is_none());
+        assert_eq!(*bytes_read.borrow(), b"abcdef");
+        assert_eq!(handle.registrations(), (0, 0));
+    }
+
+    #[test]
+    fn test_writer_callback() {
+        let mut event_loop = EventLoop::new().unwrap();
+        let (mut r, w) = UnixStream::pair().unwrap();
+        w.set_nonblocking(true).unwrap();
+        let data = [b'x'; 1024];
+        let handle = event_loop.handle();
+        let writer = {
+            let (mut w, handle) = (w.try_clone().unwrap(), handle.clone());
+            move || {
+                w.write_all(&data).unwrap();
+                handle.stop();
+            }
+        };
+        handle.add_writer(&w, writer).unwrap();
+        event_loop.run_forever().unwrap();
+        assert!(handle.remove_writer(&w));
+        assert!(!handle.remove_writer(&w));
+        drop(w);
+        let mut read = Vec::new();
+        r.read_to_end(&mut read).unwrap();
+        assert_eq!(read, data);
+    }
+
+    #[test]
+    fn test_remove_fds_after_closing() {
+        let event_loop = virtual_loop();
+        let handle = event_loop.handle();
+        let (r, w) = UnixStream::pair().unwrap();
+        handle.add_reader(&r, || ()).unwrap();
+        handle.add_writer(&w, || ()).unwrap();
+        drop(event_loop);
+        assert!(!handle.remove_reader(&r));
+        assert!(!handle.remove_writer(&w));
+    }
+
+    #[test]
+    fn test_add_fds_after_closing() {
+        let event_loop = virtual_loop();
+        let handle = event_loop.handle();
+        let (r, w) = UnixStream::pair().unwrap();
+        drop(event_loop);
+        for error in [handle.add_reader(&r, || ()).unwrap_err(), handle.add_writer(&w, || ()).unwrap_err()] {
+            assert!(error.to_string().contains("the event loop is being closed"), "{error}");
+        }
+    }
+
+    #[test]
+    fn test_prompt_cancellation() {
+        let mut event_loop = virtual_loop();
+        let (r, _w) = UnixStream::pair().unwrap();
+        r.set_nonblocking(true).unwrap();
+        let handle = event_loop.handle();
+        let f = handle.create_task(async move { AsyncFd::new(r).read_with(|mut r| r.read(&mut [0])).await });
+        let main = handle.create_task({
+            let handle = handle.clone();
+            async move {
+                let cancel = f.task_ref();
+                let _ = call_soon(move || _ = cancel.cancel());
+                let cancelled = f.await.unwrap_err().is_cancelled();
+                handle.stop();
+                cancelled
+            }
+        });
+        event_loop.run_forever().unwrap();
+        assert_eq!(main.result().map(Result::unwrap), Some(&true));
+        assert!(handle.iterations() <= 5, "{} iterations", handle.iterations());
+    }
 }

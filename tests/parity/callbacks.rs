@@ -1,9 +1,9 @@
-//! One FIFO for tasks and callbacks, and what joins it in each iteration: O01 to O05, O13, O14, O38.
+//! One FIFO for tasks and callbacks, and what joins it in each iteration: O01 to O04, O13, O14, O38. Descriptors, which
+//! O05 and O38 have as well, are in `descriptors.rs`.
 
 use std::cell::{Cell, RefCell};
 use std::panic::resume_unwind;
 use std::rc::Rc;
-use std::thread;
 
 use evloop::time::{now, secs};
 use evloop::{
@@ -109,28 +109,6 @@ async fn o04() -> Vec<String> {
     trace.take()
 }
 
-/// O05. An overdue timer, a readable descriptor and a `call_soon` entry, all pending for the same
-/// iteration: what is ready, then the outside, then timers.
-///
-/// CPython: `3:soon | 3:main | 3:io | 3:timer`. Ours: the same.
-///
-/// Left out: the descriptor. Mail from another thread stands in for it, which the loop collects where it
-/// collects I/O. (In asyncio such a call is in the FIFO at once; see O36.)
-#[evloop::test]
-async fn o05_one_tick_runs_what_was_ready_then_the_outside_then_timers() {
-    let trace = Trace::new();
-    yield_now().await;
-    call_at(now(), trace.logs("timer"));
-    call_soon(trace.logs("soon"));
-    let proxy = get_running_loop().unwrap().proxy();
-    let io = trace.logs("io");
-    thread::spawn(move || proxy.call_soon(io).unwrap()).join().unwrap();
-    yield_now().await;
-    trace.log("main");
-    yields(2).await;
-    assert_eq!(trace.take(), ["3:soon", "3:main", "3:io", "3:timer"]);
-}
-
 /// O13. Tasks A and B each log three times with `sleep(0)` between.
 ///
 /// CPython: `2:A0 | 2:B0 | 3:A1 | 3:B1 | 4:A2 | 4:B2`. Ours: the same.
@@ -217,9 +195,6 @@ async fn o38_a_callback_that_fails_is_reported_and_the_batch_continues() {
 /// O38, a future set inside the batch: its waiter runs in the next one.
 ///
 /// CPython: `3:set | 3:after-in-same-batch | 4:waiter`. Ours: the same.
-///
-/// Left out of O38: the unread descriptor whose reader is called in every iteration; the crate has no
-/// `add_reader` yet.
 #[evloop::test]
 async fn o38_a_promise_set_inside_the_batch_wakes_its_waiter_in_the_next() {
     let trace = Trace::new();

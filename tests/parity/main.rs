@@ -24,13 +24,13 @@
 //! | O28 | of equal nested deadlines the outer one reports | the inner one answers first, unless a cleanup runs inside | its error is a ready value |
 //! | O28 | `cancelling()` counts a deadline's request | only calls of `Task::cancel` | the count says what others asked for |
 //! | O29 | wait_for with timeout 0 never starts a coroutine | it polls once | so a value that is there is found, whatever it comes from |
-//! | O36 | a call from another thread stands before what is woken after it | behind it, unless a callback or task is scheduled in between | a wake does not look into the letter box |
+//! | O36 | a call from another thread stands before what is woken after it | behind it, and behind I/O, unless a callback or task is scheduled in between | a wake does not look into the letter box |
+//! | O38 | a task in `sock_recv` goes on one tick after the event | in the tick of the event | the task reads in its own step, no callback does it for it |
 //!
 //! # What is left out
 //!
 //! | scenario | needs |
 //! |---|---|
-//! | O05: a descriptor (mail stands in for it); O38: the unread descriptor | descriptors |
 //! | O09: its `wait` and `shield` lines; O34 | `wait`, `shield` |
 //! | O24, O28: `expired()`, `timeout_at` (`wait_for` stands in for it) | `timeout`, `timeout_at` |
 //! | O26, O27; O37: the barrier | `Event`, `Condition`, `Barrier` |
@@ -45,6 +45,8 @@
 mod callbacks;
 mod cancellation;
 mod deadlines;
+#[cfg(unix)]
+mod descriptors;
 mod futures;
 mod gathering;
 mod queues;

@@ -283,3 +283,6 @@ impl Drop for Punctual {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

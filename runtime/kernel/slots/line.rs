@@ -14,6 +14,8 @@ pub(super) type Lines = Slab<Member>;
 pub(super) struct Member {
     watcher: Watcher,
     serial: u32,
+    /// It is a task that polls the owner itself, known by this waker.
+    is_task: bool,
     next: u32,
     prev: u32,
 }
@@ -23,6 +25,11 @@ pub(super) struct Member {
 pub(super) struct Line {
     head: u32,
     tail: u32,
+}
+
+/// Whether a serial number was given out before another; they may wrap around.
+pub(super) fn is_before(one: u32, other: u32) -> bool {
+    one.wrapping_sub(other).cast_signed() < 0
 }
 
 impl Default for Line {
@@ -39,21 +46,30 @@ impl Line {
         self.head == NIL
     }
 
-    /// Appends a member; returns its place.
-    pub(super) fn join(&mut self, lines: &mut Lines, serial: u32, watcher: Watcher) -> u32 {
-        let member = Member { watcher, serial, next: NIL, prev: self.tail };
-        let index = u32::try_from(lines.insert(member)).expect("no memory holds so many");
-        match self.tail {
-            NIL => self.head = index,
-            tail => lines[tail as usize].next = index,
+    /// Adds a member where its serial number belongs, which is at the end unless it stood here before. Returns its
+    /// place.
+    pub(super) fn join(&mut self, lines: &mut Lines, serial: u32, is_task: bool, watcher: Watcher) -> u32 {
+        let (mut prev, mut next) = (self.tail, NIL);
+        while prev != NIL && is_before(serial, lines[prev as usize].serial) {
+            (prev, next) = (lines[prev as usize].prev, prev);
         }
-        self.tail = index;
+        let member = Member { watcher, serial, is_task, next, prev };
+        let index = u32::try_from(lines.insert(member)).expect("no memory holds so many");
+        match prev {
+            NIL => self.head = index,
+            prev => lines[prev as usize].next = index,
+        }
+        match next {
+            NIL => self.tail = index,
+            next => lines[next as usize].prev = index,
+        }
         index
     }
 
-    /// Takes the first out.
-    pub(super) fn pop(&mut self, lines: &mut Lines) -> Option<Watcher> {
-        (!self.is_empty()).then(|| self.remove(lines, self.head))
+    /// Takes the first out, with its serial number.
+    pub(super) fn pop(&mut self, lines: &mut Lines) -> Option<(u32, Watcher)> {
+        let serial = lines.get(self.head as usize)?.serial;
+        Some((serial, self.remove(lines, self.head)))
     }
 
     /// Takes a member out, unless it has left before.
@@ -72,12 +88,12 @@ impl Line {
         }
     }
 
-    /// The waker that wakes the same task.
-    pub(super) fn same_waker<'a>(&self, lines: &'a mut Lines, waker: &Waker) -> Option<&'a mut Waker> {
+    /// The waker of a task that stands here by itself.
+    pub(super) fn waker_of_task<'a>(&self, lines: &'a mut Lines, waker: &Waker) -> Option<&'a mut Waker> {
         let mut index = self.head;
         while let Some(member) = lines.get(index as usize) {
             match &member.watcher {
-                Watcher::Wake(own) if own.will_wake(waker) => break,
+                Watcher::Wake(own) if member.is_task && own.will_wake(waker) => break,
                 _ => index = member.next,
             }
         }
@@ -87,16 +103,17 @@ impl Line {
         }
     }
 
-    /// All in order; those who are told once leave.
-    pub(super) fn due(&mut self, lines: &mut Lines) -> Vec<Watcher> {
+    /// All in order, with their serial numbers; those who are told once leave.
+    pub(super) fn due(&mut self, lines: &mut Lines) -> Vec<(u32, Watcher)> {
         let (mut index, mut due) = (self.head, Vec::new());
         while index != NIL {
             let member = &lines[index as usize];
-            let next = member.next;
-            due.push(match &member.watcher {
+            let (next, serial) = (member.next, member.serial);
+            let watcher = match &member.watcher {
                 Watcher::Call(call) => Watcher::Call(call.clone()),
                 Watcher::Wake(_) => self.remove(lines, index),
-            });
+            };
+            due.push((serial, watcher));
             index = next;
         }
         due

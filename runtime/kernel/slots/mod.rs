@@ -28,13 +28,14 @@ mod line;
 mod slot;
 
 use std::cell::{Cell, RefCell};
+use std::cmp::Ordering::{Greater, Less};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::mem;
 use std::rc::Rc;
 use std::task::Waker;
 
-use line::Lines;
+use line::{Lines, is_before};
 pub(crate) use slot::Slot;
 
 use super::reactor::{Arena, Direction, Event, Handle, Interest, PollMode, RawSource};
@@ -184,19 +185,19 @@ impl Slots {
         {
             entry.remove();
         }
-        let lines = &mut *self.lines.borrow_mut();
         let mut watchers = Vec::new();
         for side in &slot.sides {
-            let stood = side.serial.replace(0) != 0;
-            // A waker that was told already is dropped by the caller, too; it is told once more.
-            watchers.extend(side.first.take().map(Watcher::Wake));
-            let before = watchers.len();
+            let (serial, first) = (side.serial.replace(0), side.first.take());
             let mut line = side.line.take();
-            while let Some(watcher) = line.pop(lines) {
-                watchers.push(watcher);
+            let mut all = Vec::new();
+            while let Some(watcher) = line.pop(&mut self.lines.borrow_mut()) {
+                all.push(watcher);
             }
-            self.count(-(isize::from(stood) + (watchers.len() - before).cast_signed()));
+            // A waker that was told already is only kept.
+            all.extend(first.filter(|_| serial != 0).map(|first| (serial, Watcher::Wake(first))));
+            watchers.extend(in_order(all));
         }
+        self.count(-watchers.len().cast_signed());
         self.free.borrow_mut().push(key.index);
         watchers
     }
@@ -279,12 +280,23 @@ impl Slots {
 
     #[inline]
     fn stand(&self, side: &slot::Side, who: &mut Who<'_>) {
-        let serial = self.next_serial();
+        let serial = match who {
+            Who::Future(waiter) => {
+                let serial = self.serial_of(waiter);
+                **waiter = Some(WaiterKey { index: INLINE, serial });
+                serial
+            }
+            Who::Task => self.next_serial(),
+        };
         side.serial.set(serial);
+        side.is_task.set(matches!(who, Who::Task));
         self.count(1);
-        if let Who::Future(waiter) = who {
-            **waiter = Some(WaiterKey { index: INLINE, serial });
-        }
+    }
+
+    /// A future that was told in vain, because others were faster, keeps its place among those who wait.
+    #[inline]
+    fn serial_of(&self, waiter: &Option<WaiterKey>) -> u32 {
+        waiter.map_or_else(|| self.next_serial(), |waiter| waiter.serial)
     }
 
     /// Leaves the line; gives the waker back, unless it was told already.
@@ -320,7 +332,7 @@ impl Slots {
         if slot.mode() != PollMode::Edge {
             return self.tell_and_rearm(slot, key, event, &mut tell);
         }
-        self.tell_all(slot, event.ready, &mut tell);
+        self.tell_all(slot, key, event.ready, &mut tell);
         None
     }
 
@@ -333,20 +345,27 @@ impl Slots {
         event: Event,
         tell: &mut impl FnMut(Waker) -> Option<Waker>,
     ) -> Option<(&Slot, Rearm)> {
-        let waited_for = slot.wanted();
-        self.tell_all(slot, event.ready, tell);
-        // Unless others' code has ended the registration.
+        let before = slot.wanted();
+        self.tell_all(slot, key, event.ready, tell);
+        // Others' code may have ended the registration, or begun to wait for it.
         let slot = self.get(key)?;
-        Some((slot, slot.rearm_after(key, event.ready, waited_for)?))
+        Some((slot, slot.rearm_after(key, event.ready, before.with(slot.wanted()))?))
     }
 
     #[inline]
-    fn tell_all(&self, slot: &Slot, ready: Interest, tell: &mut impl FnMut(Waker) -> Option<Waker>) {
+    fn tell_all(
+        &self,
+        slot: &Slot,
+        key: SlotKey,
+        ready: Interest,
+        tell: &mut impl FnMut(Waker) -> Option<Waker>,
+    ) {
         if ready.contains(Direction::Read) {
             self.tell(slot, Direction::Read, tell);
         }
-        if ready.contains(Direction::Write) {
-            self.tell(slot, Direction::Write, tell);
+        // Hardly anybody waits to write, and nearly every event says that it is possible.
+        if ready.contains(Direction::Write) && slot.sides[Direction::Write as usize].is_waited_for() {
+            self.tell_writers(slot, key, tell);
         }
     }
 
@@ -362,10 +381,10 @@ impl Slots {
         let side = &slot.sides[direction as usize];
         let lines = &mut *self.lines.borrow_mut();
         let mut line = side.line.get();
-        let former = line.pop(lines);
+        let former = line.pop(lines).map(|(_, former)| former);
         self.count(isize::from(call.is_some()) - isize::from(former.is_some()));
         if let Some(call) = call {
-            line.join(lines, self.next_serial(), Watcher::Call(call));
+            line.join(lines, self.next_serial(), false, Watcher::Call(call));
         }
         side.line.set(line);
         slot.armed.set(slot.wanted());
@@ -425,11 +444,11 @@ impl Slots {
         let first = side.first.take();
         let stands_first = first.as_ref().is_some_and(|first| match &who {
             Who::Future(waiter) => waiter.is_some_and(|w| w.index == INLINE && w.serial == side.serial.get()),
-            Who::Task => side.serial.get() != 0 && first.will_wake(&waker),
+            Who::Task => side.serial.get() != 0 && side.is_task.get() && first.will_wake(&waker),
         });
         if stands_first {
             side.first.set(Some(waker));
-            return (first, None);
+            return (first, slot.arm(key, direction));
         }
         side.first.set(first);
         let lines = &mut *self.lines.borrow_mut();
@@ -437,13 +456,16 @@ impl Slots {
         let standing = match &who {
             Who::Future(Some(waiter)) => line.waker_of(lines, *waiter),
             Who::Future(None) => None,
-            Who::Task => line.same_waker(lines, &waker),
+            Who::Task => line.waker_of_task(lines, &waker),
         };
         if let Some(standing) = standing {
-            return (Some(mem::replace(standing, waker)), None);
+            return (Some(mem::replace(standing, waker)), slot.arm(key, direction));
         }
-        let serial = self.next_serial();
-        let index = line.join(lines, serial, Watcher::Wake(waker));
+        let serial = match &who {
+            Who::Future(waiter) => self.serial_of(waiter),
+            Who::Task => self.next_serial(),
+        };
+        let index = line.join(lines, serial, matches!(who, Who::Task), Watcher::Wake(waker));
         side.line.set(line);
         if let Who::Future(waiter) = who {
             *waiter = Some(WaiterKey { index, serial });
@@ -455,6 +477,9 @@ impl Slots {
     #[inline]
     fn tell(&self, slot: &Slot, direction: Direction, tell: &mut impl FnMut(Waker) -> Option<Waker>) {
         let side = &slot.sides[direction as usize];
+        if !side.line.get().is_empty() {
+            return self.tell_line(side, &mut |waker| tell(waker));
+        }
         if side.serial.replace(0) != 0 {
             self.count(-1);
             if let Some(first) = side.first.take()
@@ -463,18 +488,26 @@ impl Slots {
                 side.first.set(Some(kept));
             }
         }
-        if !side.line.get().is_empty() {
-            self.tell_line(side, tell);
+    }
+
+    #[cold]
+    fn tell_writers(&self, slot: &Slot, key: SlotKey, tell: &mut impl FnMut(Waker) -> Option<Waker>) {
+        // Telling the readers may have ended the registration.
+        if slot.generation() == key.generation {
+            self.tell(slot, Direction::Write, &mut |waker| tell(waker));
         }
     }
 
-    /// Takes those out of the line who are told once; who is called again and again stays.
+    /// Where several wait: takes those out who are told once; who is called again and again stays.
     #[cold]
-    fn tell_line(&self, side: &slot::Side, tell: &mut impl FnMut(Waker) -> Option<Waker>) {
+    fn tell_line(&self, side: &slot::Side, tell: &mut dyn FnMut(Waker) -> Option<Waker>) {
+        let serial = side.serial.replace(0);
+        let first = if serial == 0 { None } else { side.first.take() };
         let mut line = side.line.get();
-        let told = line.due(&mut self.lines.borrow_mut());
+        let mut due = line.due(&mut self.lines.borrow_mut());
         side.line.set(line);
-        for watcher in told {
+        due.extend(first.map(|first| (serial, Watcher::Wake(first))));
+        for watcher in in_order(due) {
             match watcher {
                 Watcher::Wake(waker) => {
                     self.count(-1);
@@ -484,6 +517,12 @@ impl Slots {
             }
         }
     }
+}
+
+/// Some in line may have come before who stands first: they were told before, in vain.
+fn in_order(mut all: Vec<(u32, Watcher)>) -> impl Iterator<Item = Watcher> {
+    all.sort_by(|(one, _), (other, _)| if is_before(*one, *other) { Less } else { Greater });
+    all.into_iter().map(|(_, watcher)| watcher)
 }
 
 #[cfg(test)]

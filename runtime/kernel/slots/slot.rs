@@ -27,12 +27,19 @@ pub(super) struct Side {
     /// Who came first; or who did the last time, if `serial` is 0.
     pub(super) first: Cell<Option<Waker>>,
     pub(super) serial: Cell<u32>,
+    /// It is a task that polls the owner itself, known by this waker.
+    pub(super) is_task: Cell<bool>,
     pub(super) line: Cell<Line>,
 }
 
 impl Side {
     fn new() -> Self {
-        Self { first: Cell::new(None), serial: Cell::new(0), line: Cell::new(Line::EMPTY) }
+        Self {
+            first: Cell::new(None),
+            serial: Cell::new(0),
+            is_task: Cell::new(false),
+            line: Cell::new(Line::EMPTY),
+        }
     }
 
     #[inline]
@@ -131,7 +138,7 @@ impl Slot {
     }
 
     #[inline]
-    pub(super) fn is_armed(&self, direction: Direction) -> bool {
+    pub(crate) fn is_armed(&self, direction: Direction) -> bool {
         self.armed.get().contains(direction)
     }
 

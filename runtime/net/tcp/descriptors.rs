@@ -11,9 +11,10 @@ use std::fs::File;
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::kernel::{report_error, with_current};
+use crate::time::now;
 
 /// asyncio's.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
@@ -47,6 +48,7 @@ impl Failure {
                 | Errno::CONNRESET
                 | Errno::PROTO
                 | Errno::NOPROTOOPT
+                | Errno::OPNOTSUPP
                 | Errno::NETDOWN
                 | Errno::NETUNREACH
                 | Errno::HOSTDOWN
@@ -74,11 +76,14 @@ impl Failure {
 struct Reserve {
     spare: RefCell<Option<File>>,
     reported: Cell<bool>,
+    /// The present shortage: when it was seen first, and last.
+    shortage: Cell<Option<(Instant, Instant)>>,
 }
 
 impl Reserve {
     fn new() -> Self {
-        Self { spare: RefCell::new(File::open(NOWHERE).ok()), reported: Cell::new(false) }
+        let spare = RefCell::new(File::open(NOWHERE).ok());
+        Self { spare, reported: Cell::new(false), shortage: Cell::new(None) }
     }
 
     /// This loop's.
@@ -87,20 +92,35 @@ impl Reserve {
     }
 }
 
+/// Somebody is going to accept: a descriptor is put aside, before there are none.
+pub(super) fn prepare() {
+    drop(Reserve::here());
+}
+
 /// A connection was accepted, so there are descriptors: one of them is put aside.
 pub(super) fn plenty() {
     let Some(reserve) = Reserve::here() else { return };
     reserve.reported.set(false);
+    reserve.shortage.set(None);
     if reserve.spare.borrow().is_none() {
         *reserve.spare.borrow_mut() = File::open(NOWHERE).ok();
     }
 }
 
-/// There was nothing to accept a connection with.
-pub(super) fn ran_out(error: &io::Error) {
-    if Reserve::here().is_some_and(|reserve| !reserve.reported.replace(true)) {
+/// There was nothing to accept a connection with. Says whether that has been so for a second: it counts for
+/// the whole loop, since the future that has waited may be given up and another begun.
+pub(super) fn ran_out(error: &io::Error) -> bool {
+    let Some(reserve) = Reserve::here() else { return false };
+    if !reserve.reported.replace(true) {
         report_error("connections cannot be accepted; they wait, and are turned away after a second", error);
     }
+    let now = now();
+    let first = match reserve.shortage.get() {
+        Some((first, last)) if now - last < 2 * PAUSE => first,
+        _ => now,
+    };
+    reserve.shortage.set(Some((first, now)));
+    now - first >= PAUSE
 }
 
 /// Closes the connections in line, with the spare descriptor.

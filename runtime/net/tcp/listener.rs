@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use super::descriptors::{self, Failure, PAUSE};
 use super::socket::TcpSocket;
 use super::stream::TcpStream;
-use crate::kernel::{Direction, Done, Source, Who};
+use crate::kernel::{Direction, Done, Reading, Source, Who};
 use crate::net::address::{ToSocketAddrs, some_addresses};
 use crate::time::{Sleep, sleep};
 
@@ -40,9 +40,8 @@ const BACKLOG: u32 = 1024;
 /// ```
 pub struct TcpListener {
     source: Source<net::TcpListener>,
-    /// Of [`poll_accept`](Self::poll_accept): a pause, and whether it was the first in a row.
+    /// Of [`poll_accept`](Self::poll_accept).
     pause: Option<Sleep>,
-    patient: bool,
 }
 
 impl TcpListener {
@@ -78,7 +77,7 @@ impl TcpListener {
     }
 
     pub(super) fn of_nonblocking(listener: net::TcpListener) -> Self {
-        Self { source: Source::new(listener), pause: None, patient: false }
+        Self { source: Source::new(listener), pause: None }
     }
 
     /// Releases the socket, out of any loop. It stays non-blocking.
@@ -102,15 +101,14 @@ impl TcpListener {
     /// # asyncio
     /// `loop.sock_accept`, and how a server's accept loop treats errors.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let mut patient = false;
+        descriptors::prepare();
         loop {
-            let result = self.source.io_when(Direction::Read, |io| accept(io).map(Done::more)).await;
+            let result = self.source.io_when(Reading, |io| accept(io).map(Done::more)).await;
             match judge(result) {
                 Outcome::Over(result) => return result,
                 Outcome::Again => {}
-                Outcome::Pause(failure) => {
-                    self.turn_away(failure, patient);
-                    patient = true;
+                Outcome::Pause { turn_away } => {
+                    self.turn_away(turn_away);
                     sleep(PAUSE).await;
                 }
             }
@@ -123,6 +121,7 @@ impl TcpListener {
     /// As `accept`.
     pub fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         self.source.come_here();
+        descriptors::prepare();
         loop {
             if let Some(pause) = &mut self.pause {
                 std::task::ready!(Pin::new(pause).poll(cx));
@@ -132,14 +131,10 @@ impl TcpListener {
                 self.source.poll_io(cx, Direction::Read, Who::Task, |io| accept(io).map(Done::more))
             );
             match judge(result) {
-                Outcome::Over(result) => {
-                    self.patient = false;
-                    return Poll::Ready(result);
-                }
+                Outcome::Over(result) => return Poll::Ready(result),
                 Outcome::Again => {}
-                Outcome::Pause(failure) => {
-                    self.turn_away(failure, self.patient);
-                    self.patient = true;
+                Outcome::Pause { turn_away } => {
+                    self.turn_away(turn_away);
                     self.pause = Some(sleep(PAUSE));
                 }
             }
@@ -147,8 +142,8 @@ impl TcpListener {
     }
 
     /// Who has waited for a second is not let wait longer.
-    fn turn_away(&self, failure: Failure, patient: bool) {
-        if patient && failure == Failure::OutOfDescriptors {
+    fn turn_away(&self, is_time: bool) {
+        if is_time {
             descriptors::turn_away(self.source.io());
         }
     }
@@ -197,7 +192,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 enum Outcome {
     Over(io::Result<(TcpStream, SocketAddr)>),
     Again,
-    Pause(Failure),
+    Pause { turn_away: bool },
 }
 
 fn judge(result: io::Result<(net::TcpStream, SocketAddr)>) -> Outcome {
@@ -209,8 +204,8 @@ fn judge(result: io::Result<(net::TcpStream, SocketAddr)>) -> Outcome {
         Err(error) => match Failure::of(&error) {
             Failure::OfConnection => Outcome::Again,
             failure @ (Failure::OutOfDescriptors | Failure::OutOfMemory) => {
-                descriptors::ran_out(&error);
-                Outcome::Pause(failure)
+                let is_time = descriptors::ran_out(&error);
+                Outcome::Pause { turn_away: is_time && failure == Failure::OutOfDescriptors }
             }
             Failure::OfListener => Outcome::Over(Err(error)),
         },

@@ -121,6 +121,14 @@ impl TcpSocket {
         }
     }
 
+    /// As [`TcpStream::set_linger`].
+    ///
+    /// # Errors
+    /// As [`TcpStream::set_linger`].
+    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        linger_without_waiting(&self.socket, linger)
+    }
+
     /// As [`TcpStream::set_send_buffer_size`].
     ///
     /// # Errors
@@ -180,6 +188,17 @@ impl TcpSocket {
         self.socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
         Ok(TcpListener::of_nonblocking(net::TcpListener::from(self.socket)))
     }
+}
+
+/// Sets `SO_LINGER` to what does not make a close wait.
+pub(super) fn linger_without_waiting(socket: &Socket, linger: Option<Duration>) -> io::Result<()> {
+    if linger.is_some_and(|time| !time.is_zero()) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "closing would block the loop for that time; shut the writing side down and read to the end instead",
+        ));
+    }
+    socket.set_linger(linger)
 }
 
 #[cfg(unix)]

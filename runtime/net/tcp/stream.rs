@@ -12,8 +12,8 @@ use futures_io::{AsyncRead, AsyncWrite};
 use socket2::{SockRef, TcpKeepalive};
 
 use super::halves::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
-use super::socket::TcpSocket;
-use crate::kernel::{Direction, Done, Source, Who};
+use super::socket::{TcpSocket, linger_without_waiting};
+use crate::kernel::{Direction, Done, Reading, Source, Who, Writing};
 use crate::net::address::{ToSocketAddrs, some_addresses};
 
 /// A TCP connection.
@@ -51,9 +51,13 @@ impl TcpStream {
         let addresses = some_addresses(address).await?;
         let mut errors = Vec::new();
         for address in addresses {
-            match TcpSocket::for_address(&address)?.connect(address).await {
-                Ok(stream) => return Ok(stream),
+            // The system may lack the address's family.
+            match TcpSocket::for_address(&address) {
                 Err(error) => errors.push(error),
+                Ok(socket) => match socket.connect(address).await {
+                    Ok(stream) => return Ok(stream),
+                    Err(error) => errors.push(error),
+                },
             }
         }
         Err(combined(errors))
@@ -98,7 +102,7 @@ impl TcpStream {
     /// `loop.sock_recv_into`.
     pub fn read<'a>(&'a self, buffer: &'a mut [u8]) -> impl Future<Output = io::Result<usize>> + Send + 'a {
         let trivial = buffer.is_empty();
-        self.source.io_when(Direction::Read, move |io| read(io, buffer)).at_once_if(trivial)
+        self.source.io_when(Reading, move |io| read(io, buffer)).at_once_if(trivial)
     }
 
     /// As [`read`](Self::read), into several buffers one after another.
@@ -112,7 +116,8 @@ impl TcpStream {
         &'a self,
         buffers: &'a mut [IoSliceMut<'_>],
     ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
-        self.source.io_when(Direction::Read, move |io| read_vectored(io, buffers))
+        let trivial = buffers.iter().all(|buffer| buffer.is_empty());
+        self.source.io_when(Reading, move |io| read_vectored(io, buffers)).at_once_if(trivial)
     }
 
     /// Fills the buffer.
@@ -142,7 +147,7 @@ impl TcpStream {
     /// # Cancel safety
     /// Safe.
     pub fn peek<'a>(&'a self, buffer: &'a mut [u8]) -> impl Future<Output = io::Result<usize>> + Send + 'a {
-        self.source.io_when(Direction::Read, move |io| io.peek(buffer).map(Done::more))
+        self.source.io_when(Reading, move |io| io.peek(buffer).map(Done::more))
     }
 
     /// Writes some of the buffer, as much as the system takes; waits while it takes nothing. Returns how
@@ -155,9 +160,7 @@ impl TcpStream {
     /// Safe: what is written is returned in the same step.
     pub fn write<'a>(&'a self, buffer: &'a [u8]) -> impl Future<Output = io::Result<usize>> + Send + 'a {
         let trivial = buffer.is_empty();
-        self.source
-            .io_when(Direction::Write, move |mut io| io.write(buffer).map(Done::more))
-            .at_once_if(trivial)
+        self.source.io_when(Writing, move |io| write(io, buffer)).at_once_if(trivial)
     }
 
     /// As [`write`](Self::write), from several buffers one after another.
@@ -171,7 +174,8 @@ impl TcpStream {
         &'a self,
         buffers: &'a [IoSlice<'_>],
     ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
-        self.source.io_when(Direction::Write, move |mut io| io.write_vectored(buffers).map(Done::more))
+        let trivial = buffers.iter().all(|buffer| buffer.is_empty());
+        self.source.io_when(Writing, move |io| write_vectored(io, buffers)).at_once_if(trivial)
     }
 
     /// Writes the whole buffer.
@@ -186,7 +190,7 @@ impl TcpStream {
     /// `loop.sock_sendall`.
     pub fn write_all<'a>(&'a self, mut buffer: &'a [u8]) -> impl Future<Output = io::Result<()>> + Send + 'a {
         let trivial = buffer.is_empty();
-        let operation = self.source.io_when(Direction::Write, move |mut io| {
+        let operation = self.source.io_when(Writing, move |mut io| {
             if buffer.is_empty() {
                 return Ok(Done::more(()));
             }
@@ -212,7 +216,7 @@ impl TcpStream {
     /// # Cancel safety
     /// Safe.
     pub fn readable(&self) -> impl Future<Output = io::Result<()>> + Send + '_ {
-        self.source.ready(Direction::Read)
+        self.source.ready::<Reading>()
     }
 
     /// Waits until the system may take something. As [`readable`](Self::readable), with
@@ -224,7 +228,7 @@ impl TcpStream {
     /// # Cancel safety
     /// Safe.
     pub fn writable(&self) -> impl Future<Output = io::Result<()>> + Send + '_ {
-        self.source.ready(Direction::Write)
+        self.source.ready::<Writing>()
     }
 
     /// Reads what there is and does not wait.
@@ -256,7 +260,7 @@ impl TcpStream {
     /// # Errors
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing; otherwise as [`write`](Self::write).
     pub fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
-        self.source.try_io(Direction::Write, |mut io| io.write(buffer).map(Done::more))
+        self.source.try_io(Direction::Write, |io| write(io, buffer))
     }
 
     /// As [`try_write`](Self::try_write), from several buffers one after another.
@@ -264,7 +268,7 @@ impl TcpStream {
     /// # Errors
     /// As `try_write`.
     pub fn try_write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.source.try_io(Direction::Write, |mut io| io.write_vectored(buffers).map(Done::more))
+        self.source.try_io(Direction::Write, |io| write_vectored(io, buffers))
     }
 
     /// Ends one direction of the connection, or both. After [`Shutdown::Write`] the other side reads the end of
@@ -335,13 +339,7 @@ impl TcpStream {
     /// # Errors
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) for any time but zero; what the system says.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        if linger.is_some_and(|time| !time.is_zero()) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "closing would block the loop for that time; shut the writing side down and read to the end instead",
-            ));
-        }
-        SockRef::from(self.io()).set_linger(linger)
+        linger_without_waiting(&SockRef::from(self.io()), linger)
     }
 
     /// Whether a silent connection is probed.
@@ -425,6 +423,9 @@ impl TcpStream {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
+        if buffer.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
         self.source.poll_io(cx, Direction::Read, Who::Task, |io| read(io, buffer))
     }
 
@@ -433,11 +434,17 @@ impl TcpStream {
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
+        if buffers.iter().all(|buffer| buffer.is_empty()) {
+            return Poll::Ready(Ok(0));
+        }
         self.source.poll_io(cx, Direction::Read, Who::Task, |io| read_vectored(io, buffers))
     }
 
     pub(super) fn poll_write_shared(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        self.source.poll_io(cx, Direction::Write, Who::Task, |mut io| io.write(buffer).map(Done::more))
+        if buffer.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        self.source.poll_io(cx, Direction::Write, Who::Task, |io| write(io, buffer))
     }
 
     pub(super) fn poll_write_vectored_shared(
@@ -445,19 +452,47 @@ impl TcpStream {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.source
-            .poll_io(cx, Direction::Write, Who::Task, |mut io| io.write_vectored(buffers).map(Done::more))
+        if buffers.iter().all(|buffer| buffer.is_empty()) {
+            return Poll::Ready(Ok(0));
+        }
+        self.source.poll_io(cx, Direction::Write, Who::Task, |io| write_vectored(io, buffers))
     }
 }
 
+// Of nothing: systems answer that by the state of the connection, and it needs none.
+
 fn read(mut io: &net::TcpStream, buffer: &mut [u8]) -> io::Result<Done<usize>> {
+    if buffer.is_empty() {
+        return Ok(Done::more(0));
+    }
     let count = io.read(buffer)?;
     Ok(Done::read(count, buffer.len()))
 }
 
+fn write(mut io: &net::TcpStream, buffer: &[u8]) -> io::Result<Done<usize>> {
+    if buffer.is_empty() {
+        return Ok(Done::more(0));
+    }
+    io.write(buffer).map(Done::more)
+}
+
+/// Every system takes as many buffers in one call; of more it may leave some out.
+const BUFFERS: usize = 16;
+
 fn read_vectored(mut io: &net::TcpStream, buffers: &mut [IoSliceMut<'_>]) -> io::Result<Done<usize>> {
+    let room = buffers.iter().map(|buffer| buffer.len()).sum();
+    if room == 0 {
+        return Ok(Done::more(0));
+    }
     let count = io.read_vectored(buffers)?;
-    Ok(Done::read(count, buffers.iter().map(|buffer| buffer.len()).sum()))
+    Ok(if buffers.len() > BUFFERS { Done::more(count) } else { Done::read(count, room) })
+}
+
+fn write_vectored(mut io: &net::TcpStream, buffers: &[IoSlice<'_>]) -> io::Result<Done<usize>> {
+    if buffers.iter().all(|buffer| buffer.is_empty()) {
+        return Ok(Done::more(0));
+    }
+    io.write_vectored(buffers).map(Done::more)
 }
 
 /// One error for several attempts.

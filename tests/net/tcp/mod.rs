@@ -1,8 +1,28 @@
-//! TCP streams and listeners.
+//! TCP streams and listeners: CPython's tests of them under their own names, and claims of ours.
+//!
+//! Where readiness matters, a test runs on loops of each kind.
+
+mod connecting;
+mod ending;
+mod futures_io;
+mod halves;
+mod loops;
+mod low_level;
+mod names;
+mod options;
+mod peers;
+mod random;
+mod readiness;
+mod serving;
+mod sharing;
+mod transfer;
+mod turns;
+#[cfg(target_os = "linux")]
+mod urgent;
 
 use evloop::net::{TcpListener, TcpStream};
 
-use crate::support::on_every_loop;
+use peers::on_every_loop;
 
 #[test]
 fn what_is_sent_comes_back() {

@@ -1,7 +1,6 @@
-"""One FIFO for tasks and callbacks: O01 to O05, O13, O14, O38."""
+"""One FIFO for tasks and callbacks: O01 to O04, O13, O14, O38."""
 
 import asyncio
-import socket
 
 from ticks import run_chosen, scenario, yields
 
@@ -54,21 +53,6 @@ async def O04(t):
     await asyncio.sleep(0)
     t.log("main")
     await asyncio.sleep(0)
-
-
-@scenario
-async def O05(t):
-    a, b = socket.socketpair()
-    await asyncio.sleep(0)
-    t.loop.call_at(t.loop.time() - 1, t.log, "timer")
-    t.loop.call_soon(t.log, "soon")
-    t.loop.add_reader(a, lambda: (t.log("io"), t.loop.remove_reader(a)))
-    b.send(b"x")
-    await asyncio.sleep(0)
-    t.log("main")
-    await yields(2)
-    a.close()
-    b.close()
 
 
 @scenario

@@ -53,6 +53,20 @@ fn a_slot_that_is_freed_gives_back_who_waits_readers_first_in_their_order() {
     }
 }
 
+/// Its waker may still stand there, for the next time; but it has gone on to something else.
+#[test]
+fn who_was_told_before_is_not_given_back_with_those_who_wait() {
+    for keep in [true, false] {
+        let stage = Stage::new();
+        let key = stage.registered(PollMode::Edge);
+        stage.wait(key, Direction::Read, Who::Task, 0);
+        stage.event_keeping(Event { key: key.as_usize(), ready: READ, split: false }, keep);
+        stage.future(key, Direction::Write, 1);
+        let watchers = stage.slots.free(key);
+        assert_eq!(stage.names(watchers), [Woken(1)]);
+    }
+}
+
 #[test]
 fn a_slot_that_is_taken_again_remembers_nothing() {
     let stage = Stage::new();

@@ -138,7 +138,7 @@ fn a_waiter_keeps_its_place_when_its_waker_changes() {
 }
 
 #[test]
-fn a_waiter_that_was_told_stands_at_the_end_when_it_waits_again() {
+fn a_waiter_that_was_told_in_vain_keeps_its_place() {
     for keep in [true, false] {
         let stage = Stage::new();
         let key = stage.registered(PollMode::Edge);
@@ -148,7 +148,7 @@ fn a_waiter_that_was_told_stands_at_the_end_when_it_waits_again() {
         assert_eq!(stage.event_keeping(event, keep).0, [Woken(0), Woken(1)]);
         stage.future(key, Direction::Read, 2);
         stage.wait(key, Direction::Read, Who::Future(&mut first), 0);
-        assert_eq!(stage.event_keeping(event, keep).0, [Woken(2), Woken(0)]);
+        assert_eq!(stage.event_keeping(event, keep).0, [Woken(0), Woken(2)]);
     }
 }
 

@@ -1,0 +1,211 @@
+//! Wakers that wait in a slot go with it: called and dropped when the socket goes, dropped with the loop.
+
+use std::sync::Arc;
+use std::task::Context;
+use std::thread;
+
+use evloop::net::TcpStream;
+
+use super::{abroad, poll_read};
+use crate::support::{Woken, on_every_kind, on_every_loop, registrations, settle, tcp_pair};
+
+/// A stream that waits with a waker of its own: nobody else keeps that.
+fn waits_with_a_waker(stream: &mut TcpStream) -> Arc<Woken> {
+    let (woken, waker) = Woken::new();
+    assert!(poll_read(stream, &mut Context::from_waker(&waker)).is_pending());
+    drop(waker);
+    assert_eq!((Arc::strong_count(&woken), woken.times()), (2, 0), "the slot has one");
+    woken
+}
+
+#[test]
+fn dropping_a_stream_at_home_wakes_who_waited_for_it() {
+    on_every_loop(|| async {
+        let (mut stream, _theirs) = tcp_pair();
+        let woken = waits_with_a_waker(&mut stream);
+        drop(stream);
+        assert_eq!((Arc::strong_count(&woken), woken.times()), (1, 1));
+        assert_eq!(registrations(), (0, 0));
+    });
+}
+
+#[test]
+fn dropping_a_stream_abroad_wakes_who_waited_for_it_at_home() {
+    on_every_loop(|| async {
+        let (mut stream, _theirs) = tcp_pair();
+        let woken = waits_with_a_waker(&mut stream);
+        abroad(move || drop(stream));
+        assert_eq!((Arc::strong_count(&woken), woken.times()), (2, 0));
+        settle().await;
+        assert_eq!((Arc::strong_count(&woken), woken.times()), (1, 1));
+    });
+}
+
+#[test]
+fn taking_a_stream_out_of_the_loop_wakes_who_waited_for_it() {
+    on_every_loop(|| async {
+        let (mut stream, _theirs) = tcp_pair();
+        let woken = waits_with_a_waker(&mut stream);
+        let _std = stream.into_std();
+        assert_eq!((Arc::strong_count(&woken), woken.times()), (1, 1));
+    });
+}
+
+#[test]
+fn a_waker_that_another_replaces_is_dropped_and_not_called() {
+    on_every_loop(|| async {
+        let (stream, _theirs) = tcp_pair();
+        let ((first, first_waker), (second, second_waker)) = (Woken::new(), Woken::new());
+        let mut byte = [0];
+        let mut read = Box::pin(stream.read(&mut byte));
+        assert!(read.as_mut().poll(&mut Context::from_waker(&first_waker)).is_pending());
+        assert!(read.as_mut().poll(&mut Context::from_waker(&second_waker)).is_pending());
+        assert_eq!(registrations(), (1, 1), "a future waits once");
+        drop((first_waker, second_waker));
+        assert_eq!((Arc::strong_count(&first), first.times()), (1, 0));
+        assert_eq!((Arc::strong_count(&second), second.times()), (2, 0));
+        drop(read);
+        assert_eq!((Arc::strong_count(&second), second.times()), (1, 0), "it has left the line");
+        assert_eq!(registrations(), (1, 0));
+    });
+}
+
+#[test]
+fn the_end_of_a_loop_drops_the_wakers() {
+    on_every_kind(|builder| {
+        let mut event_loop = builder.build().unwrap();
+        let (mut stream, _theirs) = tcp_pair();
+        let woken = event_loop.run_until_complete(async { waits_with_a_waker(&mut stream) }).unwrap();
+        drop(event_loop);
+        assert_eq!(Arc::strong_count(&woken), 1, "with the loop, though the stream lives on");
+        drop(stream);
+    });
+}
+
+#[test]
+fn a_waker_that_drops_the_socket_it_waits_for_is_no_trouble() {
+    use std::sync::Mutex;
+    use std::task::{Wake, Waker};
+
+    /// What only a foreign executor would do.
+    struct Dropper(Mutex<Option<TcpStream>>);
+
+    impl Wake for Dropper {
+        fn wake(self: Arc<Self>) {
+            drop(self.0.lock().unwrap().take());
+        }
+    }
+
+    on_every_loop(|| async {
+        let (mut stream, theirs) = tcp_pair();
+        let (woken, waker) = Woken::new();
+        let dropper = Arc::new(Dropper(Mutex::new(None)));
+        // Two who wait: the first drops the socket while the second is about to be told.
+        let first = Waker::from(dropper.clone());
+        assert!(poll_read(&mut stream, &mut Context::from_waker(&first)).is_pending());
+        assert!(poll_read(&mut stream, &mut Context::from_waker(&waker)).is_pending());
+        assert_eq!(registrations(), (1, 2));
+        *dropper.0.lock().unwrap() = Some(stream);
+        drop(theirs);
+        settle().await;
+        assert!(dropper.0.lock().unwrap().is_none());
+        assert_eq!((registrations(), woken.times()), ((0, 0), 1));
+    });
+}
+
+#[test]
+fn a_waker_that_panics_is_reported_and_the_others_are_called() {
+    use std::panic::resume_unwind;
+    use std::task::{Wake, Waker};
+
+    struct Panics;
+
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            resume_unwind(Box::new("a waker")); // a panic that prints nothing
+        }
+    }
+
+    on_every_loop(|| async {
+        let reports = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+        let handle = evloop::get_running_loop().unwrap();
+        let sink = reports.clone();
+        handle.set_exception_handler(move |context| sink.borrow_mut().push(context.message().to_owned()));
+        let (mut stream, theirs) = tcp_pair();
+        let (woken, waker) = Woken::new();
+        for waker in [Waker::from(Arc::new(Panics)), waker] {
+            assert!(poll_read(&mut stream, &mut Context::from_waker(&waker)).is_pending());
+        }
+        drop(theirs);
+        settle().await;
+        assert_eq!((woken.times(), reports.take()), (1, vec!["a waker panicked".to_owned()]));
+
+        // The same where the slot is freed by mail.
+        let (mut stream, _theirs) = tcp_pair();
+        let (woken, waker) = Woken::new();
+        for waker in [Waker::from(Arc::new(Panics)), waker] {
+            assert!(poll_read(&mut stream, &mut Context::from_waker(&waker)).is_pending());
+        }
+        thread::spawn(move || drop(stream)).join().unwrap();
+        settle().await;
+        assert_eq!((woken.times(), reports.take()), (1, vec!["a waker panicked".to_owned()]));
+    });
+}
+
+/// An executor of somebody else's: it polls in callbacks of the loop, and there is no task at all.
+#[test]
+fn who_polls_sockets_in_callbacks_is_served_for_ever() {
+    use std::pin::Pin;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Poll, Wake, Waker};
+
+    use evloop::LoopProxy;
+
+    struct Foreign {
+        future: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
+        polls: AtomicUsize,
+        proxy: LoopProxy,
+    }
+
+    impl Wake for Foreign {
+        fn wake(self: Arc<Self>) {
+            let proxy = self.proxy.clone();
+            proxy.call_soon(move || self.poll()).unwrap();
+        }
+    }
+
+    impl Foreign {
+        fn poll(self: Arc<Self>) {
+            let waker = Waker::from(self.clone());
+            let Some(mut future) = self.future.lock().unwrap().take() else { return };
+            let polls = self.polls.fetch_add(1, Ordering::Relaxed);
+            match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Pending if polls < 10_000 => *self.future.lock().unwrap() = Some(future),
+                _ => self.proxy.stop().unwrap(),
+            }
+        }
+    }
+
+    on_every_kind(|builder| {
+        let mut event_loop = builder.build().unwrap();
+        let (ours, mut theirs) = tcp_pair();
+        std::io::Write::write_all(&mut theirs, &[7; 1000]).unwrap();
+        let read = Arc::new(AtomicUsize::new(0));
+        let count = read.clone();
+        let future = async move {
+            while count.load(Ordering::Relaxed) < 1000 {
+                assert_eq!(ours.read(&mut [0]).await.unwrap(), 1);
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let foreign = Arc::new(Foreign {
+            future: Mutex::new(Some(Box::pin(future))),
+            polls: AtomicUsize::new(0),
+            proxy: event_loop.handle().proxy(),
+        });
+        Waker::from(foreign).wake();
+        event_loop.run_forever().unwrap();
+        assert_eq!(read.load(Ordering::Relaxed), 1000, "in 10 000 calls");
+    });
+}
