@@ -13,7 +13,7 @@ use std::sync::Arc;
 use evloop::time::{millis, secs};
 use evloop::{AsyncFd, create_task, get_running_loop, wait_for, yield_now};
 
-use crate::support::{fill, in_time, on_every_loop, registrations, settle, yields};
+use crate::support::{fill, in_time, iterations_while_idle, on_every_loop, registrations, settle, yields};
 
 fn pair() -> (AsyncFd<UnixStream>, UnixStream) {
     let (a, b) = UnixStream::pair().unwrap();
@@ -160,6 +160,29 @@ fn the_writing_end_becomes_readable_when_the_reading_end_is_closed() {
         assert!(!watcher.done());
         drop(reads);
         in_time(watcher).await.unwrap().unwrap();
+    });
+}
+
+#[test]
+fn what_nobody_waits_for_does_not_keep_the_loop_awake() {
+    on_every_loop(|| async {
+        let (reads, writes) = nonblocking_pipe();
+        let (ours, mut theirs) = pair();
+        assert!(futures::poll!(Box::pin(reads.readable())).is_pending());
+        assert!(futures::poll!(Box::pin(writes.readable())).is_pending());
+        assert!(futures::poll!(Box::pin(ours.readable())).is_pending());
+        write_all(&writes, b"!").await.unwrap();
+        theirs.write_all(b"!").unwrap();
+        let iterations = iterations_while_idle().await;
+        assert!(iterations <= 10, "{iterations} iterations beside data");
+        drop((theirs, writes));
+        let iterations = iterations_while_idle().await;
+        assert!(iterations <= 10, "{iterations} iterations beside ends");
+        // What has come is still there.
+        assert_eq!(in_time(read(&reads)).await.unwrap(), b"!");
+        assert!(in_time(read(&reads)).await.unwrap().is_empty());
+        assert_eq!(in_time(read(&ours)).await.unwrap(), b"!");
+        assert!(in_time(read(&ours)).await.unwrap().is_empty());
     });
 }
 

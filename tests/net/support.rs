@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 
 use evloop::net::TcpStream;
-use evloop::time::secs;
-use evloop::{Builder, Clock, EventLoop, PollMode, get_running_loop, wait_for, yield_now};
+use evloop::time::{millis, secs};
+use evloop::{Builder, Clock, EventLoop, PollMode, get_running_loop, sleep, wait_for, yield_now};
 
 /// Runs a test on a loop of each kind: both waits, all modes.
 #[track_caller]
@@ -119,4 +119,14 @@ impl Wake for Woken {
     fn wake_by_ref(self: &Arc<Self>) {
         self.times.fetch_add(1, Ordering::SeqCst);
     }
+}
+
+/// How many iterations the loop makes in a few milliseconds in which nothing happens: one for the timer, and a
+/// few for what the system has to say first.
+pub(crate) async fn iterations_while_idle() -> u64 {
+    settle().await;
+    let handle = get_running_loop().expect("inside of a loop");
+    let before = handle.iterations();
+    sleep(millis(5)).await;
+    handle.iterations() - before
 }

@@ -1,6 +1,7 @@
 //! TCP.
 
 mod descriptors;
+mod futures_io;
 mod halves;
 mod listener;
 mod socket;

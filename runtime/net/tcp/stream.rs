@@ -4,16 +4,13 @@ use std::fmt;
 use std::future::Future;
 use std::io::{self, IoSlice, IoSliceMut, Read as _, Write as _};
 use std::net::{self, Shutdown, SocketAddr};
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_io::{AsyncRead, AsyncWrite};
 use socket2::{SockRef, TcpKeepalive};
 
 use super::halves::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use super::socket::{TcpSocket, linger_without_waiting};
-use crate::kernel::{Direction, Done, Reading, Source, Who, Writing};
+use crate::kernel::{Direction, Done, Reading, Source, Writing};
 use crate::net::address::{ToSocketAddrs, some_addresses};
 
 /// A TCP connection.
@@ -30,7 +27,7 @@ use crate::net::address::{ToSocketAddrs, some_addresses};
 /// # Examples
 /// See [the module](crate::net).
 pub struct TcpStream {
-    source: Source<net::TcpStream>,
+    pub(super) source: Source<net::TcpStream>,
 }
 
 impl TcpStream {
@@ -417,51 +414,11 @@ impl TcpStream {
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.io().take_error()
     }
-
-    pub(super) fn poll_read_shared(
-        &self,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        if buffer.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
-        self.source.poll_io(cx, Direction::Read, Who::Task, |io| read(io, buffer))
-    }
-
-    pub(super) fn poll_read_vectored_shared(
-        &self,
-        cx: &mut Context<'_>,
-        buffers: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if buffers.iter().all(|buffer| buffer.is_empty()) {
-            return Poll::Ready(Ok(0));
-        }
-        self.source.poll_io(cx, Direction::Read, Who::Task, |io| read_vectored(io, buffers))
-    }
-
-    pub(super) fn poll_write_shared(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        if buffer.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
-        self.source.poll_io(cx, Direction::Write, Who::Task, |io| write(io, buffer))
-    }
-
-    pub(super) fn poll_write_vectored_shared(
-        &self,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if buffers.iter().all(|buffer| buffer.is_empty()) {
-            return Poll::Ready(Ok(0));
-        }
-        self.source.poll_io(cx, Direction::Write, Who::Task, |io| write_vectored(io, buffers))
-    }
 }
 
 // Of nothing: systems answer that by the state of the connection, and it needs none.
 
-fn read(mut io: &net::TcpStream, buffer: &mut [u8]) -> io::Result<Done<usize>> {
+pub(super) fn read(mut io: &net::TcpStream, buffer: &mut [u8]) -> io::Result<Done<usize>> {
     if buffer.is_empty() {
         return Ok(Done::more(0));
     }
@@ -469,7 +426,7 @@ fn read(mut io: &net::TcpStream, buffer: &mut [u8]) -> io::Result<Done<usize>> {
     Ok(Done::read(count, buffer.len()))
 }
 
-fn write(mut io: &net::TcpStream, buffer: &[u8]) -> io::Result<Done<usize>> {
+pub(super) fn write(mut io: &net::TcpStream, buffer: &[u8]) -> io::Result<Done<usize>> {
     if buffer.is_empty() {
         return Ok(Done::more(0));
     }
@@ -479,7 +436,10 @@ fn write(mut io: &net::TcpStream, buffer: &[u8]) -> io::Result<Done<usize>> {
 /// Every system takes as many buffers in one call; of more it may leave some out.
 const BUFFERS: usize = 16;
 
-fn read_vectored(mut io: &net::TcpStream, buffers: &mut [IoSliceMut<'_>]) -> io::Result<Done<usize>> {
+pub(super) fn read_vectored(
+    mut io: &net::TcpStream,
+    buffers: &mut [IoSliceMut<'_>],
+) -> io::Result<Done<usize>> {
     let room = buffers.iter().map(|buffer| buffer.len()).sum();
     if room == 0 {
         return Ok(Done::more(0));
@@ -488,7 +448,7 @@ fn read_vectored(mut io: &net::TcpStream, buffers: &mut [IoSliceMut<'_>]) -> io:
     Ok(if buffers.len() > BUFFERS { Done::more(count) } else { Done::read(count, room) })
 }
 
-fn write_vectored(mut io: &net::TcpStream, buffers: &[IoSlice<'_>]) -> io::Result<Done<usize>> {
+pub(super) fn write_vectored(mut io: &net::TcpStream, buffers: &[IoSlice<'_>]) -> io::Result<Done<usize>> {
     if buffers.iter().all(|buffer| buffer.is_empty()) {
         return Ok(Done::more(0));
     }
@@ -513,88 +473,6 @@ pub(super) async fn connected(stream: net::TcpStream) -> io::Result<TcpStream> {
     match stream.take_error()? {
         None => Ok(stream),
         Some(error) => Err(error),
-    }
-}
-
-impl AsyncRead for TcpStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        self.source.come_here();
-        self.poll_read_shared(cx, buffer)
-    }
-
-    fn poll_read_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.source.come_here();
-        self.poll_read_vectored_shared(cx, buffers)
-    }
-}
-
-impl AsyncWrite for TcpStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        self.source.come_here();
-        self.poll_write_shared(cx, buffer)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.source.come_here();
-        self.poll_write_vectored_shared(cx, buffers)
-    }
-
-    /// Nothing is held back here.
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    /// Shuts the writing side down.
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.shutdown(Shutdown::Write))
-    }
-}
-
-impl AsyncRead for &TcpStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.poll_read_shared(cx, buffer)
-    }
-
-    fn poll_read_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_read_vectored_shared(cx, buffers)
-    }
-}
-
-impl AsyncWrite for &TcpStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_shared(cx, buffer)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored_shared(cx, buffers)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.shutdown(Shutdown::Write))
     }
 }
 

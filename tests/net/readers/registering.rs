@@ -9,7 +9,8 @@ use evloop::{AsyncFd, LoopHandle, create_task, get_running_loop, sleep, yield_no
 
 use super::{Calls, add_consumer, pair};
 use crate::support::{
-    fill, in_time, on_every_kind, on_every_loop, registrations, run_on, settle, tcp_pair, yields,
+    fill, in_time, iterations_while_idle, on_every_kind, on_every_loop, registrations, run_on, settle,
+    tcp_pair, yields,
 };
 
 fn handle() -> LoopHandle {
@@ -95,6 +96,27 @@ fn the_directions_of_a_descriptor_come_and_go_independently() {
 
         assert!(handle().remove_reader(&a));
         assert_eq!(registrations(), (0, 0));
+    });
+}
+
+#[test]
+fn a_direction_that_was_removed_does_not_keep_the_loop_awake() {
+    on_every_loop(|| async {
+        let ((a, mut b), calls) = (pair(), Calls::default());
+        // Something to read for ever, and no room to write.
+        b.write_all(b"!").unwrap();
+        fill(&a);
+        handle().add_reader(&a, calls.counter()).unwrap();
+        handle().add_writer(&a, calls.counter()).unwrap();
+        settle().await;
+        assert!(handle().remove_reader(&a));
+        calls.take();
+        let iterations = iterations_while_idle().await;
+        assert!(iterations <= 10, "{iterations} iterations");
+        assert_eq!(calls.take(), 0);
+        assert!(handle().remove_writer(&a));
+        let iterations = iterations_while_idle().await;
+        assert!(iterations <= 10, "{iterations} iterations");
     });
 }
 

@@ -57,6 +57,11 @@ fn rival(
         let result = event_loop.run_until_complete(in_time(act(&stream, what))).unwrap();
         let (won, left) = (result.is_ok(), event_loop.handle().registrations());
         assert_eq!(left, (usize::from(won), 0), "only the winner has registered it");
+        if !won {
+            // Nor has the system: it refuses what it has already.
+            event_loop.handle().add_reader(&*stream, || ()).expect("it is not registered here");
+            assert!(event_loop.handle().remove_reader(&*stream));
+        }
         results.send(result.map_err(|error| error.to_string())).unwrap();
         // The last share may be dropped here, there or by the referee.
         drop(stream);
