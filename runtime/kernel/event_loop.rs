@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::clock::real_now;
-use super::context::{BUDGET, Home, LoopRef, Shared, with_current};
+use super::context::{Home, LoopRef, Shared, with_current};
 use super::loop_handle::LoopHandle;
 use super::reactor::Punctual;
 use super::report::guarded;
@@ -312,8 +312,6 @@ impl<'a> Running<'a> {
                 home.collect_mail(shared);
             }
             home.turns.set(home.turns.get() + 1);
-            // Each step has its own; this is for callbacks that poll.
-            home.budget.set(BUDGET);
             steps += home.ready.run_batch();
             if home.stopping.get() || steps >= self.event_loop.stretch.get() {
                 break;

@@ -8,7 +8,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use crate::kernel::context::Home;
+use crate::kernel::context::{BUDGET, Home, with_current};
 use crate::kernel::report::guarded;
 use crate::kernel::scheduler::{Claim, Entry, EntryVtable, Letter, ReadyList};
 
@@ -138,6 +138,8 @@ unsafe fn release(node: NonNull<Entry>) {
 unsafe fn run<F: FnOnce() + 'static>(node: NonNull<Entry>) {
     // SAFETY: the FIFO's claim is this call's.
     if let Some(closure) = unsafe { take_closure::<F>(node) } {
+        // As a task's step: a callback may poll, too.
+        with_current(|_, home| home.budget.set(BUDGET));
         guarded("a callback panicked", closure);
     }
     // SAFETY: as above.

@@ -312,10 +312,9 @@ fn closed_under(end: impl FnOnce(&LoopHandle, &UnixStream) + 'static) -> Option<
     let number = former.as_raw_fd();
     drop(former);
     let (a, b) = UnixStream::pair().unwrap();
-    let found = [a, b].into_iter().find(|stream| stream.as_raw_fd() == number)?;
-    *next.borrow_mut() = Some(Rc::new(found));
-    let found = next.borrow().clone();
-    found
+    let found = Rc::new([a, b].into_iter().find(|stream| stream.as_raw_fd() == number)?);
+    *next.borrow_mut() = Some(found.clone());
+    Some(found)
 }
 
 /// Runs a test until the number that it needs was free: another test may have been faster.

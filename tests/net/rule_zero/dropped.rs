@@ -170,7 +170,7 @@ fn many_dropped_abroad_at_once_are_all_freed() {
             for _ in 0..100 {
                 let mut byte = [0];
                 assert_eq!(busy.read(&mut byte).await.unwrap(), 1);
-                poll_fn(|cx| Poll::Ready(drop(poll_read(&mut busy, cx)))).await;
+                let _ = poll_fn(|cx| Poll::Ready(poll_read(&mut busy, cx))).await;
             }
         });
         for _ in 0..100 {

@@ -5,6 +5,7 @@
 
 mod dropped;
 mod ended;
+mod foreign;
 mod halfway;
 mod moved;
 mod numbers;

@@ -117,7 +117,7 @@ fn a_stream_that_has_waited_is_refused_elsewhere_and_stays_usable_at_home() {
                     ours.writable().await.unwrap_err(),
                     ours.try_read(&mut [0]).unwrap_err(),
                     ours.try_write(&[0]).unwrap_err(),
-                    (&*ours).read(&mut [0]).await.unwrap_err(),
+                    AsyncReadExt::read(&mut &*ours, &mut [0]).await.unwrap_err(),
                 ];
                 errors.retain(|error| !error.to_string().contains(ELSEWHERE));
                 assert_eq!(registrations(), (0, 0));
@@ -165,7 +165,7 @@ fn a_stream_moves_by_a_unique_reference_there_and_back() {
         in_time(AsyncReadExt::read_exact(&mut ours, &mut data)).await.unwrap();
         assert_eq!(&data, b"home");
         drop(ours);
-        other.run(|| settle()).await;
+        other.run(settle).await;
     });
 }
 
@@ -223,7 +223,7 @@ fn a_listener_moves_by_poll_accept() {
         assert!(error.to_string().contains(ELSEWHERE), "{error}");
         let listener = TcpListener::from_std(listener.into_std()).unwrap();
         in_time(listener.accept()).await.unwrap();
-        other.run(|| settle()).await;
+        other.run(settle).await;
     });
 }
 
@@ -254,7 +254,7 @@ fn an_async_fd_moves_by_poll_read_with_and_poll_write_with() {
         assert_eq!(&byte, b"?");
         settle().await;
         assert_eq!(registrations(), (0, 0));
-        other.run(|| settle()).await;
+        other.run(settle).await;
     });
 }
 
@@ -284,7 +284,7 @@ fn halves_do_not_move_and_a_reunited_stream_does() {
         drop(stream.await);
         settle().await;
         assert_eq!(registrations(), (0, 0));
-        other.run(|| settle()).await;
+        other.run(settle).await;
     });
 }
 

@@ -1,13 +1,16 @@
 //! Wakers that wait in a slot go with it: called and dropped when the socket goes, dropped with the loop.
 
+use std::os::fd::AsFd;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Context;
 use std::thread;
 
 use evloop::net::TcpStream;
+use futures::AsyncWrite;
 
 use super::{abroad, poll_read};
-use crate::support::{Woken, on_every_kind, on_every_loop, registrations, settle, tcp_pair};
+use crate::support::{Woken, fill, on_every_kind, on_every_loop, registrations, settle, tcp_pair};
 
 /// A stream that waits with a waker of its own: nobody else keeps that.
 fn waits_with_a_waker(stream: &mut TcpStream) -> Arc<Woken> {
@@ -152,60 +155,51 @@ fn a_waker_that_panics_is_reported_and_the_others_are_called() {
     });
 }
 
-/// An executor of somebody else's: it polls in callbacks of the loop, and there is no task at all.
 #[test]
-fn who_polls_sockets_in_callbacks_is_served_for_ever() {
-    use std::pin::Pin;
+fn a_waker_may_put_another_socket_in_the_place_of_the_one_that_it_waits_for() {
     use std::sync::Mutex;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::{Poll, Wake, Waker};
+    use std::task::{Wake, Waker};
 
-    use evloop::LoopProxy;
-
-    struct Foreign {
-        future: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
-        polls: AtomicUsize,
-        proxy: LoopProxy,
+    /// Drops one socket and has another wait, in the slot that is free now, with wakers that count.
+    struct Exchange {
+        former: Mutex<Option<TcpStream>>,
+        next: Mutex<Option<TcpStream>>,
+        woken: [Arc<Woken>; 2],
     }
 
-    impl Wake for Foreign {
+    impl Wake for Exchange {
         fn wake(self: Arc<Self>) {
-            let proxy = self.proxy.clone();
-            proxy.call_soon(move || self.poll()).unwrap();
-        }
-    }
-
-    impl Foreign {
-        fn poll(self: Arc<Self>) {
-            let waker = Waker::from(self.clone());
-            let Some(mut future) = self.future.lock().unwrap().take() else { return };
-            let polls = self.polls.fetch_add(1, Ordering::Relaxed);
-            match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-                Poll::Pending if polls < 10_000 => *self.future.lock().unwrap() = Some(future),
-                _ => self.proxy.stop().unwrap(),
+            drop(self.former.lock().unwrap().take());
+            if let Some(next) = &mut *self.next.lock().unwrap() {
+                for waker in self.woken.clone().map(Waker::from) {
+                    let mut cx = Context::from_waker(&waker);
+                    assert!(poll_read(next, &mut cx).is_pending());
+                    assert!(Pin::new(&mut *next).poll_write(&mut cx, b"!").is_pending());
+                }
             }
         }
     }
 
-    on_every_kind(|builder| {
-        let mut event_loop = builder.build().unwrap();
-        let (ours, mut theirs) = tcp_pair();
-        std::io::Write::write_all(&mut theirs, &[7; 1000]).unwrap();
-        let read = Arc::new(AtomicUsize::new(0));
-        let count = read.clone();
-        let future = async move {
-            while count.load(Ordering::Relaxed) < 1000 {
-                assert_eq!(ours.read(&mut [0]).await.unwrap(), 1);
-                count.fetch_add(1, Ordering::Relaxed);
-            }
-        };
-        let foreign = Arc::new(Foreign {
-            future: Mutex::new(Some(Box::pin(future))),
-            polls: AtomicUsize::new(0),
-            proxy: event_loop.handle().proxy(),
+    on_every_loop(|| async {
+        let ((mut former, theirs), (next, _peer)) = (tcp_pair(), tcp_pair());
+        fill(std::net::TcpStream::from(next.as_fd().try_clone_to_owned().unwrap()));
+        let exchange = Arc::new(Exchange {
+            former: Mutex::default(),
+            next: Mutex::new(Some(next)),
+            woken: [Woken::new().0, Woken::new().0],
         });
-        Waker::from(foreign).wake();
-        event_loop.run_forever().unwrap();
-        assert_eq!(read.load(Ordering::Relaxed), 1000, "in 10 000 calls");
+        let waker = Waker::from(exchange.clone());
+        let mut cx = Context::from_waker(&waker);
+        assert!(poll_read(&mut former, &mut cx).is_pending());
+        *exchange.former.lock().unwrap() = Some(former);
+        // An event for both directions, where both are watched.
+        drop(theirs);
+        settle().await;
+        assert!(exchange.former.lock().unwrap().is_none());
+        let times = || exchange.woken.each_ref().map(|woken| woken.times());
+        assert_eq!(times(), [0, 0], "what happened to the former does not reach the next");
+        assert_eq!(registrations(), (1, 4));
+        drop(exchange.next.lock().unwrap().take());
+        assert_eq!(times(), [2, 2]);
     });
 }

@@ -264,3 +264,39 @@ fn a_callback_replaces_the_one_before_in_its_direction() {
     assert_eq!(stage.slots.waiting(), 1);
     assert_eq!(stage.told(key, READ), [Called(2)]);
 }
+
+/// A server that is busy for hours gives out more than there are.
+#[test]
+fn the_order_holds_when_the_serial_numbers_come_round() {
+    for before in 0..6 {
+        let stage = Stage::new();
+        let key = stage.registered(PollMode::Edge);
+        stage.slots.serial.set(u32::MAX - before);
+        let mut places: Vec<_> = (0..5).map(|waker| stage.future(key, Direction::Read, waker)).collect();
+        assert_eq!(stage.told(key, READ), [0, 1, 2, 3, 4].map(Woken));
+        for waker in [3, 4, 1, 0, 2] {
+            stage.wait(key, Direction::Read, Who::Future(&mut places[waker]), waker);
+        }
+        stage.wait(key, Direction::Read, Who::Task, 5);
+        assert_eq!(stage.leave(key, Direction::Read, places[1]), Some(Woken(1)));
+        assert_eq!(stage.told(key, READ), [0, 2, 3, 4, 5].map(Woken), "{before} before the last number");
+    }
+}
+
+/// Some wait for so long that the numbers come half round behind their backs: each is told all the same.
+#[test]
+fn all_are_told_however_many_numbers_lie_between_them() {
+    for seed in 1..=20_u32 {
+        let mut stage = Stage::new();
+        stage.wakers = (0..100).map(|_| waker()).collect();
+        let key = stage.registered(PollMode::Edge);
+        for number in 0..100 {
+            stage.slots.serial.set(seed.wrapping_mul(0x9E37_79B9).wrapping_mul(2 * number + 1));
+            stage.future(key, Direction::Read, number as usize);
+        }
+        let mut told = stage.told(key, READ);
+        told.sort();
+        assert_eq!(told, (0..100).map(Woken).collect::<Vec<_>>());
+        assert_eq!(stage.slots.waiting(), 0);
+    }
+}
