@@ -142,7 +142,7 @@ impl<T: AsFd> AsyncFd<T> {
         mut op: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         self.source.come_here();
-        self.source.poll_io(cx, Direction::Read, Who::Task, |io| op(io).map(Done::more))
+        self.source.poll_io(cx, Direction::Read, Who::Owner, |io| op(io).map(Done::more))
     }
 
     /// As [`poll_read_with`](Self::poll_read_with), for writing.
@@ -155,7 +155,7 @@ impl<T: AsFd> AsyncFd<T> {
         mut op: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         self.source.come_here();
-        self.source.poll_io(cx, Direction::Write, Who::Task, |io| op(io).map(Done::more))
+        self.source.poll_io(cx, Direction::Write, Who::Owner, |io| op(io).map(Done::more))
     }
 }
 

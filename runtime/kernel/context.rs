@@ -98,7 +98,7 @@ pub(crate) struct Home {
     pub(crate) current_task: Cell<Option<NonNull<Entry>>>,
     /// The scope node that is being polled, [`NIL`] at the top of a task.
     pub(crate) current_node: Cell<u32>,
-    /// Steps and callbacks run so far.
+    /// Steps of tasks made so far.
     pub(crate) steps: Cell<u64>,
     /// Batches run so far: asyncio's iterations.
     pub(crate) turns: Cell<u64>,

@@ -184,8 +184,13 @@ impl<T: AsSource> Source<T> {
     /// Registers and waits.
     #[cold]
     fn poll_first_wait(&self, cx: &mut Context<'_>, direction: Direction, who: Who<'_>) -> Poll<io::Error> {
-        let bound = with_current(|block, home| self.bind(block.shared(), home, direction));
-        let result = bound.unwrap_or_else(|| Err(no_loop())).and_then(|()| {
+        let bound = match self.watched.place() {
+            // An operation of the user's, that has waited for the same descriptor, was faster.
+            Some(_) => Ok(()),
+            None => with_current(|block, home| self.bind(block.shared(), home, direction))
+                .unwrap_or_else(|| Err(no_loop())),
+        };
+        let result = bound.and_then(|()| {
             let place = self.watched.place().ok_or_else(no_loop)?;
             let home = place.remote.home_if_current().ok_or_else(elsewhere)?;
             let slot = home.slots.at(&place.handle).ok_or_else(closed)?;

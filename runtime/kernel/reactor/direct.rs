@@ -161,7 +161,13 @@ impl Wait {
         }
         if rearm {
             // Somebody called `Poller::notify`, which only polling's own wait arms again.
-            poller.wait(&mut Events::new(), Some(Duration::ZERO))?;
+            let mut others = Events::new();
+            poller.wait(&mut others, Some(Duration::ZERO))?;
+            // What it has taken from the kernel would not come again.
+            for event in others.iter().filter(|event| event.key != BELL_KEY) {
+                let ready = Interest::new(event.readable, event.writable);
+                on_event(Event { key: event.key, ready, split: true });
+            }
         }
         Ok(())
     }

@@ -75,6 +75,7 @@ impl SharedPoller {
     }
 
     /// The mode for descriptors that are reported as long as they are ready.
+    #[cfg(unix)]
     pub(crate) fn repeating_mode(&self) -> PollMode {
         if self.poller.supports_level() { PollMode::Level } else { PollMode::Oneshot }
     }
@@ -228,7 +229,8 @@ impl Reactor {
     /// happened to registered descriptors. Never returns before a timeout of its own accord, except at
     /// [`LONGEST_WAIT`] or when a signal interrupts it.
     ///
-    /// `on_event` runs while the events are borrowed: it takes notes, and calls nobody.
+    /// `on_event` runs while the events are borrowed, and may run others' code all the same: that cannot come back
+    /// here, since a loop does not turn inside of its own turn.
     pub(crate) fn wait(
         &self,
         shared: &SharedPoller,

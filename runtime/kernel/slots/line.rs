@@ -4,7 +4,7 @@ use std::task::Waker;
 
 use slab::Slab;
 
-use super::{WaiterKey, Watcher};
+use super::{Kind, WaiterKey, Watcher};
 
 const NIL: u32 = u32::MAX;
 
@@ -14,8 +14,7 @@ pub(super) type Lines = Slab<Member>;
 pub(super) struct Member {
     watcher: Watcher,
     serial: u32,
-    /// It is a task that polls the owner itself, known by this waker.
-    is_task: bool,
+    kind: Kind,
     next: u32,
     prev: u32,
 }
@@ -48,12 +47,12 @@ impl Line {
 
     /// Adds a member where its serial number belongs, which is at the end unless it stood here before. Returns its
     /// place.
-    pub(super) fn join(&mut self, lines: &mut Lines, serial: u32, is_task: bool, watcher: Watcher) -> u32 {
+    pub(super) fn join(&mut self, lines: &mut Lines, serial: u32, kind: Kind, watcher: Watcher) -> u32 {
         let (mut prev, mut next) = (self.tail, NIL);
         while prev != NIL && is_before(serial, lines[prev as usize].serial) {
             (prev, next) = (lines[prev as usize].prev, prev);
         }
-        let member = Member { watcher, serial, is_task, next, prev };
+        let member = Member { watcher, serial, kind, next, prev };
         let index = u32::try_from(lines.insert(member)).expect("no memory holds so many");
         match prev {
             NIL => self.head = index,
@@ -88,12 +87,17 @@ impl Line {
         }
     }
 
-    /// The waker of a task that stands here by itself.
-    pub(super) fn waker_of_task<'a>(&self, lines: &'a mut Lines, waker: &Waker) -> Option<&'a mut Waker> {
+    /// The first waker of this kind that is meant.
+    pub(super) fn waker_of_kind<'a>(
+        &self,
+        lines: &'a mut Lines,
+        kind: Kind,
+        is_meant: impl Fn(&Waker) -> bool,
+    ) -> Option<&'a mut Waker> {
         let mut index = self.head;
         while let Some(member) = lines.get(index as usize) {
             match &member.watcher {
-                Watcher::Wake(own) if member.is_task && own.will_wake(waker) => break,
+                Watcher::Wake(own) if member.kind == kind && is_meant(own) => break,
                 _ => index = member.next,
             }
         }

@@ -28,7 +28,6 @@ mod line;
 mod slot;
 
 use std::cell::{Cell, RefCell};
-use std::cmp::Ordering::{Greater, Less};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::mem;
@@ -82,6 +81,7 @@ pub(crate) enum Watcher {
     /// A future goes on; once.
     Wake(Waker),
     /// `add_reader` and `add_writer`: called for each event, until it is removed.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "Unix has them only"))]
     Call(Rc<dyn Repeated>),
 }
 
@@ -105,8 +105,29 @@ pub(crate) struct Rearm {
 /// Who waits: a future with a key of its own, or a task that polls the owner itself.
 pub(crate) enum Who<'a> {
     Future(&'a mut Option<WaiterKey>),
-    /// Known by its waker.
+    /// One of several tasks that share the descriptor; known by its waker.
     Task,
+    /// Who has the descriptor alone: the newest waker counts.
+    Owner,
+}
+
+/// What a waiter is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Key,
+    Waker,
+    Owner,
+}
+
+impl Who<'_> {
+    #[inline]
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Future(_) => Kind::Key,
+            Self::Task => Kind::Waker,
+            Self::Owner => Kind::Owner,
+        }
+    }
 }
 
 /// Whose descriptor it is.
@@ -115,6 +136,7 @@ pub(crate) enum Owner {
     /// A `Source`, which frees the slot when it goes.
     Source,
     /// Somebody else's, who may close it without a word: `add_reader` and `add_writer` watch it.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "Unix has them only"))]
     Callbacks,
 }
 
@@ -194,8 +216,8 @@ impl Slots {
                 all.push(watcher);
             }
             // A waker that was told already is only kept.
-            all.extend(first.filter(|_| serial != 0).map(|first| (serial, Watcher::Wake(first))));
-            watchers.extend(in_order(all));
+            let first = first.filter(|_| serial != 0);
+            watchers.extend(in_order(serial, first, all));
         }
         self.count(-watchers.len().cast_signed());
         self.free.borrow_mut().push(key.index);
@@ -203,6 +225,7 @@ impl Slots {
     }
 
     /// Which slot a number is registered with, and whose it is.
+    #[cfg(any(unix, test))]
     pub(crate) fn find(&self, raw: RawSource) -> Option<(SlotKey, Owner)> {
         let index = *self.by_raw.borrow().get(&raw)?;
         let slot = self.slot(index);
@@ -286,10 +309,10 @@ impl Slots {
                 **waiter = Some(WaiterKey { index: INLINE, serial });
                 serial
             }
-            Who::Task => self.next_serial(),
+            Who::Task | Who::Owner => self.next_serial(),
         };
         side.serial.set(serial);
-        side.is_task.set(matches!(who, Who::Task));
+        side.kind.set(who.kind());
         self.count(1);
     }
 
@@ -371,6 +394,7 @@ impl Slots {
 
     /// Sets who is told of each event in one direction, or that nobody is; gives the former one back. The
     /// caller asks the kernel to watch for what is [`wanted`](Slot::wanted).
+    #[cfg(any(unix, test))]
     pub(crate) fn set_repeating(
         &self,
         key: SlotKey,
@@ -384,7 +408,7 @@ impl Slots {
         let former = line.pop(lines).map(|(_, former)| former);
         self.count(isize::from(call.is_some()) - isize::from(former.is_some()));
         if let Some(call) = call {
-            line.join(lines, self.next_serial(), false, Watcher::Call(call));
+            line.join(lines, self.next_serial(), Kind::Key, Watcher::Call(call));
         }
         side.line.set(line);
         slot.armed.set(slot.wanted());
@@ -442,9 +466,12 @@ impl Slots {
         // Before anything is borrowed: it may be others' code.
         let waker = waker.clone();
         let first = side.first.take();
-        let stands_first = first.as_ref().is_some_and(|first| match &who {
+        let kind = who.kind();
+        let may_be = side.serial.get() != 0 && side.kind.get() == kind;
+        let stands_first = first.as_ref().filter(|_| may_be).is_some_and(|first| match &who {
             Who::Future(waiter) => waiter.is_some_and(|w| w.index == INLINE && w.serial == side.serial.get()),
-            Who::Task => side.serial.get() != 0 && side.is_task.get() && first.will_wake(&waker),
+            Who::Task => first.will_wake(&waker),
+            Who::Owner => true,
         });
         if stands_first {
             side.first.set(Some(waker));
@@ -456,16 +483,17 @@ impl Slots {
         let standing = match &who {
             Who::Future(Some(waiter)) => line.waker_of(lines, *waiter),
             Who::Future(None) => None,
-            Who::Task => line.waker_of_task(lines, &waker),
+            Who::Task => line.waker_of_kind(lines, kind, |own| own.will_wake(&waker)),
+            Who::Owner => line.waker_of_kind(lines, kind, |_| true),
         };
         if let Some(standing) = standing {
             return (Some(mem::replace(standing, waker)), slot.arm(key, direction));
         }
         let serial = match &who {
             Who::Future(waiter) => self.serial_of(waiter),
-            Who::Task => self.next_serial(),
+            Who::Task | Who::Owner => self.next_serial(),
         };
-        let index = line.join(lines, serial, matches!(who, Who::Task), Watcher::Wake(waker));
+        let index = line.join(lines, serial, kind, Watcher::Wake(waker));
         side.line.set(line);
         if let Who::Future(waiter) = who {
             *waiter = Some(WaiterKey { index, serial });
@@ -504,10 +532,9 @@ impl Slots {
         let serial = side.serial.replace(0);
         let first = if serial == 0 { None } else { side.first.take() };
         let mut line = side.line.get();
-        let mut due = line.due(&mut self.lines.borrow_mut());
+        let due = line.due(&mut self.lines.borrow_mut());
         side.line.set(line);
-        due.extend(first.map(|first| (serial, Watcher::Wake(first))));
-        for watcher in in_order(due) {
+        for watcher in in_order(serial, first, due) {
             match watcher {
                 Watcher::Wake(waker) => {
                     self.count(-1);
@@ -519,10 +546,17 @@ impl Slots {
     }
 }
 
-/// Some in line may have come before who stands first: they were told before, in vain.
-fn in_order(mut all: Vec<(u32, Watcher)>) -> impl Iterator<Item = Watcher> {
-    all.sort_by(|(one, _), (other, _)| if is_before(*one, *other) { Less } else { Greater });
-    all.into_iter().map(|(_, watcher)| watcher)
+/// Who stands first, and the line: some in it may have come before, and were told before, in vain.
+fn in_order(
+    serial: u32,
+    first: Option<Waker>,
+    mut line: Vec<(u32, Watcher)>,
+) -> impl Iterator<Item = Watcher> {
+    if let Some(first) = first {
+        let at = line.iter().position(|(other, _)| is_before(serial, *other)).unwrap_or(line.len());
+        line.insert(at, (serial, Watcher::Wake(first)));
+    }
+    line.into_iter().map(|(_, watcher)| watcher)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::task::Waker;
 
 use super::line::Line;
-use super::{GENERATIONS, INLINE, Owner, Rearm, SlotKey, Who};
+use super::{GENERATIONS, INLINE, Kind, Owner, Rearm, SlotKey, Who};
 use crate::kernel::reactor::{Direction, Event, Interest, PollMode, RawSource};
 
 /// See the module's description.
@@ -27,8 +27,7 @@ pub(super) struct Side {
     /// Who came first; or who did the last time, if `serial` is 0.
     pub(super) first: Cell<Option<Waker>>,
     pub(super) serial: Cell<u32>,
-    /// It is a task that polls the owner itself, known by this waker.
-    pub(super) is_task: Cell<bool>,
+    pub(super) kind: Cell<Kind>,
     pub(super) line: Cell<Line>,
 }
 
@@ -37,7 +36,7 @@ impl Side {
         Self {
             first: Cell::new(None),
             serial: Cell::new(0),
-            is_task: Cell::new(false),
+            kind: Cell::new(Kind::Key),
             line: Cell::new(Line::EMPTY),
         }
     }

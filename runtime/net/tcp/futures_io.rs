@@ -14,41 +14,49 @@ impl TcpStream {
     pub(super) fn poll_read_shared(
         &self,
         cx: &mut Context<'_>,
+        who: Who<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         if buffer.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        self.source.poll_io(cx, Direction::Read, Who::Task, |io| read(io, buffer))
+        self.source.poll_io(cx, Direction::Read, who, |io| read(io, buffer))
     }
 
     pub(super) fn poll_read_vectored_shared(
         &self,
         cx: &mut Context<'_>,
+        who: Who<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
         if buffers.iter().all(|buffer| buffer.is_empty()) {
             return Poll::Ready(Ok(0));
         }
-        self.source.poll_io(cx, Direction::Read, Who::Task, |io| read_vectored(io, buffers))
+        self.source.poll_io(cx, Direction::Read, who, |io| read_vectored(io, buffers))
     }
 
-    pub(super) fn poll_write_shared(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_write_shared(
+        &self,
+        cx: &mut Context<'_>,
+        who: Who<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
         if buffer.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        self.source.poll_io(cx, Direction::Write, Who::Task, |io| write(io, buffer))
+        self.source.poll_io(cx, Direction::Write, who, |io| write(io, buffer))
     }
 
     pub(super) fn poll_write_vectored_shared(
         &self,
         cx: &mut Context<'_>,
+        who: Who<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         if buffers.iter().all(|buffer| buffer.is_empty()) {
             return Poll::Ready(Ok(0));
         }
-        self.source.poll_io(cx, Direction::Write, Who::Task, |io| write_vectored(io, buffers))
+        self.source.poll_io(cx, Direction::Write, who, |io| write_vectored(io, buffers))
     }
 }
 
@@ -59,7 +67,7 @@ impl AsyncRead for TcpStream {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         self.source.come_here();
-        self.poll_read_shared(cx, buffer)
+        self.poll_read_shared(cx, Who::Owner, buffer)
     }
 
     fn poll_read_vectored(
@@ -68,14 +76,14 @@ impl AsyncRead for TcpStream {
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
         self.source.come_here();
-        self.poll_read_vectored_shared(cx, buffers)
+        self.poll_read_vectored_shared(cx, Who::Owner, buffers)
     }
 }
 
 impl AsyncWrite for TcpStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         self.source.come_here();
-        self.poll_write_shared(cx, buffer)
+        self.poll_write_shared(cx, Who::Owner, buffer)
     }
 
     fn poll_write_vectored(
@@ -84,7 +92,7 @@ impl AsyncWrite for TcpStream {
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.source.come_here();
-        self.poll_write_vectored_shared(cx, buffers)
+        self.poll_write_vectored_shared(cx, Who::Owner, buffers)
     }
 
     /// Nothing is held back here.
@@ -100,7 +108,7 @@ impl AsyncWrite for TcpStream {
 
 impl AsyncRead for &TcpStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.poll_read_shared(cx, buffer)
+        self.poll_read_shared(cx, Who::Task, buffer)
     }
 
     fn poll_read_vectored(
@@ -108,13 +116,13 @@ impl AsyncRead for &TcpStream {
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_read_vectored_shared(cx, buffers)
+        self.poll_read_vectored_shared(cx, Who::Task, buffers)
     }
 }
 
 impl AsyncWrite for &TcpStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_shared(cx, buffer)
+        self.poll_write_shared(cx, Who::Task, buffer)
     }
 
     fn poll_write_vectored(
@@ -122,7 +130,7 @@ impl AsyncWrite for &TcpStream {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored_shared(cx, buffers)
+        self.poll_write_vectored_shared(cx, Who::Task, buffers)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::stream::TcpStream;
+use crate::kernel::Who;
 
 /// The reading direction, lent by [`TcpStream::split`].
 #[derive(Debug)]
@@ -129,7 +130,7 @@ macro_rules! reads {
                 cx: &mut Context<'_>,
                 buffer: &mut [u8],
             ) -> Poll<io::Result<usize>> {
-                self.stream().poll_read_shared(cx, buffer)
+                self.stream().poll_read_shared(cx, Who::Owner, buffer)
             }
 
             fn poll_read_vectored(
@@ -137,7 +138,7 @@ macro_rules! reads {
                 cx: &mut Context<'_>,
                 buffers: &mut [IoSliceMut<'_>],
             ) -> Poll<io::Result<usize>> {
-                self.stream().poll_read_vectored_shared(cx, buffers)
+                self.stream().poll_read_vectored_shared(cx, Who::Owner, buffers)
             }
         }
     )*};
@@ -223,7 +224,7 @@ macro_rules! writes {
                 cx: &mut Context<'_>,
                 buffer: &[u8],
             ) -> Poll<io::Result<usize>> {
-                self.stream().poll_write_shared(cx, buffer)
+                self.stream().poll_write_shared(cx, Who::Owner, buffer)
             }
 
             fn poll_write_vectored(
@@ -231,7 +232,7 @@ macro_rules! writes {
                 cx: &mut Context<'_>,
                 buffers: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
-                self.stream().poll_write_vectored_shared(cx, buffers)
+                self.stream().poll_write_vectored_shared(cx, Who::Owner, buffers)
             }
 
             fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -128,7 +128,7 @@ impl TcpListener {
                 self.pause = None;
             }
             let result = std::task::ready!(
-                self.source.poll_io(cx, Direction::Read, Who::Task, |io| accept(io).map(Done::more))
+                self.source.poll_io(cx, Direction::Read, Who::Owner, |io| accept(io).map(Done::more))
             );
             match judge(result) {
                 Outcome::Over(result) => return Poll::Ready(result),

@@ -3,11 +3,11 @@
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Context;
+use std::task::{Context, Poll};
 use std::thread;
 
 use evloop::net::TcpStream;
-use futures::AsyncWrite;
+use futures::{AsyncRead, AsyncWrite};
 
 use super::{abroad, poll_read};
 use crate::support::{Woken, fill, on_every_kind, on_every_loop, registrations, settle, tcp_pair};
@@ -100,13 +100,13 @@ fn a_waker_that_drops_the_socket_it_waits_for_is_no_trouble() {
     }
 
     on_every_loop(|| async {
-        let (mut stream, theirs) = tcp_pair();
+        let (stream, theirs) = tcp_pair();
         let (woken, waker) = Woken::new();
         let dropper = Arc::new(Dropper(Mutex::new(None)));
         // Two who wait: the first drops the socket while the second is about to be told.
         let first = Waker::from(dropper.clone());
-        assert!(poll_read(&mut stream, &mut Context::from_waker(&first)).is_pending());
-        assert!(poll_read(&mut stream, &mut Context::from_waker(&waker)).is_pending());
+        assert!(poll_read_shared(&stream, &mut Context::from_waker(&first)).is_pending());
+        assert!(poll_read_shared(&stream, &mut Context::from_waker(&waker)).is_pending());
         assert_eq!(registrations(), (1, 2));
         *dropper.0.lock().unwrap() = Some(stream);
         drop(theirs);
@@ -134,20 +134,20 @@ fn a_waker_that_panics_is_reported_and_the_others_are_called() {
         let handle = evloop::get_running_loop().unwrap();
         let sink = reports.clone();
         handle.set_exception_handler(move |context| sink.borrow_mut().push(context.message().to_owned()));
-        let (mut stream, theirs) = tcp_pair();
+        let (stream, theirs) = tcp_pair();
         let (woken, waker) = Woken::new();
         for waker in [Waker::from(Arc::new(Panics)), waker] {
-            assert!(poll_read(&mut stream, &mut Context::from_waker(&waker)).is_pending());
+            assert!(poll_read_shared(&stream, &mut Context::from_waker(&waker)).is_pending());
         }
         drop(theirs);
         settle().await;
         assert_eq!((woken.times(), reports.take()), (1, vec!["a waker panicked".to_owned()]));
 
         // The same where the slot is freed by mail.
-        let (mut stream, _theirs) = tcp_pair();
+        let (stream, _theirs) = tcp_pair();
         let (woken, waker) = Woken::new();
         for waker in [Waker::from(Arc::new(Panics)), waker] {
-            assert!(poll_read(&mut stream, &mut Context::from_waker(&waker)).is_pending());
+            assert!(poll_read_shared(&stream, &mut Context::from_waker(&waker)).is_pending());
         }
         thread::spawn(move || drop(stream)).join().unwrap();
         settle().await;
@@ -173,8 +173,8 @@ fn a_waker_may_put_another_socket_in_the_place_of_the_one_that_it_waits_for() {
             if let Some(next) = &mut *self.next.lock().unwrap() {
                 for waker in self.woken.clone().map(Waker::from) {
                     let mut cx = Context::from_waker(&waker);
-                    assert!(poll_read(next, &mut cx).is_pending());
-                    assert!(Pin::new(&mut *next).poll_write(&mut cx, b"!").is_pending());
+                    assert!(poll_read_shared(next, &mut cx).is_pending());
+                    assert!(Pin::new(&mut &*next).poll_write(&mut cx, b"!").is_pending());
                 }
             }
         }
@@ -201,5 +201,26 @@ fn a_waker_may_put_another_socket_in_the_place_of_the_one_that_it_waits_for() {
         assert_eq!(registrations(), (1, 4));
         drop(exchange.next.lock().unwrap().take());
         assert_eq!(times(), [2, 2]);
+    });
+}
+
+/// As one of several who share the stream.
+fn poll_read_shared(mut stream: &TcpStream, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+    Pin::new(&mut stream).poll_read(cx, &mut [0])
+}
+
+#[test]
+fn of_who_polls_a_stream_that_is_its_own_the_newest_waker_counts() {
+    on_every_loop(|| async {
+        let (mut stream, mut theirs) = tcp_pair();
+        let (former, former_waker) = Woken::new();
+        let (woken, waker) = Woken::new();
+        for waker in [&former_waker, &waker, &former_waker, &waker] {
+            assert!(poll_read(&mut stream, &mut Context::from_waker(waker)).is_pending());
+            assert_eq!(registrations(), (1, 1), "reads that were given up do not pile up");
+        }
+        std::io::Write::write_all(&mut theirs, b"!").unwrap();
+        settle().await;
+        assert_eq!((former.times(), woken.times()), (0, 1));
     });
 }
