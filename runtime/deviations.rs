@@ -43,7 +43,8 @@
 //!   than after each batch, always at a batch boundary.
 //!   [`steps_per_look(1)`](crate::Builder::steps_per_look) is asyncio's way.
 //! * **Sockets are tried first and registered when somebody has to wait**, once and for both directions, not for
-//!   each wait. A task that never has to wait is asked to let others run after 128 operations in one step;
+//!   each wait; so a task that waits for a socket reads in the iteration of the event, asyncio's one later. A task
+//!   that never has to wait is asked to let others run after 128 operations in one step;
 //!   asyncio's would go on.
 //! * **[`accept`](crate::net::TcpListener::accept) passes over connections that failed in line, and waits when
 //!   descriptors run out**, closing those who have waited for a second. asyncio's `sock_accept` raises, and only its

@@ -282,6 +282,7 @@ impl<T: AsSource> Source<T> {
         let place = self.watched.place();
         let here = match place {
             Some(place) => Some((place, place.remote.home_if_current().ok_or_else(elsewhere)?)),
+            None if with_current(|_, _| ()).is_none() => return Err(no_loop()),
             None => None,
         };
         let slot = match here {

@@ -4,9 +4,10 @@
 use std::io::Write;
 use std::net;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::task::{Wake, Waker};
+use std::thread;
 
 use evloop::net::TcpStream;
 use evloop::time::{millis, secs};
@@ -71,6 +72,20 @@ pub(crate) async fn settle() {
 /// What must not take for ever: a test that hangs says nothing.
 pub(crate) async fn in_time<F: IntoFuture>(future: F) -> F::Output {
     wait_for(future, secs(20)).await.expect("nothing happens: a wake-up was lost")
+}
+
+/// Runs a test that may hang if it fails, where no timer of a loop can end it: then it is left behind.
+pub(crate) fn unless_it_hangs(test: impl FnOnce() + Send + 'static) {
+    let (done, is_done) = mpsc::channel();
+    let running = thread::spawn(move || {
+        test();
+        done.send(()).unwrap();
+    });
+    let patience = is_done.recv_timeout(secs(60));
+    assert_ne!(patience, Err(mpsc::RecvTimeoutError::Timeout), "it hangs: a wake-up was lost");
+    if let Err(panic) = running.join() {
+        std::panic::resume_unwind(panic);
+    }
 }
 
 /// A connection: this side for a loop, and the other to read and write by hand (it blocks).

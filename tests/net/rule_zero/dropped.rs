@@ -11,7 +11,9 @@ use evloop::net::{TcpListener, TcpStream};
 use evloop::{AsyncFd, create_task};
 
 use super::{abroad, poll_read, wait_once, waiting_task, woken};
-use crate::support::{in_time, on_every_kind, on_every_loop, registrations, settle, tcp_pair, yields};
+use crate::support::{
+    in_time, on_every_kind, on_every_loop, registrations, settle, tcp_pair, unless_it_hangs, yields,
+};
 
 #[test]
 fn a_stream_dropped_abroad_is_closed_there_and_its_slot_freed_at_home() {
@@ -113,37 +115,40 @@ fn what_is_taken_out_abroad_stays_open() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_drop_abroad_wakes_a_loop_that_sleeps() {
-    on_every_kind(|builder| {
-        let mut event_loop = builder.build().unwrap();
-        let handle = event_loop.handle();
-        let this_thread = std::fs::read_link("/proc/thread-self").unwrap();
-        let status = std::path::Path::new("/proc").join(this_thread).join("stat");
-        for _ in 0..3 {
-            let (mut ours, _theirs) = tcp_pair();
-            let (give, take) = mpsc::channel::<TcpStream>();
-            let other = thread::spawn({
-                let status = status.clone();
-                move || {
-                    let stream = take.recv().unwrap();
-                    // "number (name) state ..."
-                    let sleeps = || std::fs::read_to_string(&status).is_ok_and(|text| text.contains(") S "));
-                    while !sleeps() {
-                        thread::yield_now();
-                    }
-                    drop(stream);
+    unless_it_hangs(|| on_every_kind(a_drop_wakes));
+}
+
+#[cfg(target_os = "linux")]
+fn a_drop_wakes(builder: evloop::Builder) {
+    let mut event_loop = builder.build().unwrap();
+    let handle = event_loop.handle();
+    let this_thread = std::fs::read_link("/proc/thread-self").unwrap();
+    let status = std::path::Path::new("/proc").join(this_thread).join("stat");
+    for _ in 0..3 {
+        let (mut ours, _theirs) = tcp_pair();
+        let (give, take) = mpsc::channel::<TcpStream>();
+        let other = thread::spawn({
+            let status = status.clone();
+            move || {
+                let stream = take.recv().unwrap();
+                // "number (name) state ..."
+                let sleeps = || std::fs::read_to_string(&status).is_ok_and(|text| text.contains(") S "));
+                while !sleeps() {
+                    thread::yield_now();
                 }
-            });
-            let main = async {
-                wait_once(&mut ours).await;
-                give.send(ours).unwrap();
-                // No timer, nothing else that is ready: only the freed slot goes on from here.
-                woken().await;
-            };
-            event_loop.run_until_complete(main).unwrap();
-            other.join().unwrap();
-            assert_eq!(handle.registrations(), (0, 0));
-        }
-    });
+                drop(stream);
+            }
+        });
+        let main = async {
+            wait_once(&mut ours).await;
+            give.send(ours).unwrap();
+            // No timer, nothing else that is ready: only the freed slot goes on from here.
+            woken().await;
+        };
+        event_loop.run_until_complete(main).unwrap();
+        other.join().unwrap();
+        assert_eq!(handle.registrations(), (0, 0));
+    }
 }
 
 #[test]

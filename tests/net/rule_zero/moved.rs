@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::sync::{Arc, mpsc};
+use std::task::Poll;
 use std::thread;
 
 use evloop::net::{TcpListener, TcpStream};
@@ -174,9 +175,12 @@ fn a_stream_that_waits_to_write_moves_too() {
     on_two_loops(|other| async move {
         let (mut ours, mut theirs) = tcp_pair();
         // Nothing to read and no room to write; it waits for both here.
-        let written = fill_stream(&ours);
+        let mut written = fill_stream(&ours);
         wait_once(&mut ours).await;
-        let _ = futures::poll!(AsyncWriteExt::write(&mut ours, b"!"));
+        // Until it waits: room comes belatedly where TCP is concerned.
+        while let Poll::Ready(more) = futures::poll!(AsyncWriteExt::write(&mut ours, b"!")) {
+            written += more.unwrap();
+        }
         let sent = other.run(move || async move {
             AsyncWriteExt::write_all(&mut ours, b"the end").await.unwrap();
             AsyncWriteExt::close(&mut ours).await.unwrap();
@@ -203,9 +207,7 @@ fn a_listener_moves_by_poll_accept() {
     on_two_loops(|other| async move {
         let mut listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        assert!(
-            std::future::poll_fn(|cx| std::task::Poll::Ready(listener.poll_accept(cx).is_pending())).await
-        );
+        assert!(std::future::poll_fn(|cx| Poll::Ready(listener.poll_accept(cx).is_pending())).await);
         let listener = other
             .run(move || async move {
                 let error = listener.accept().await.unwrap_err();
@@ -234,7 +236,7 @@ fn an_async_fd_moves_by_poll_read_with_and_poll_write_with() {
         ours.set_nonblocking(true).unwrap();
         let mut fd = AsyncFd::new(ours);
         let pending = std::future::poll_fn(|cx| {
-            std::task::Poll::Ready(fd.poll_read_with(cx, |mut io| io.read(&mut [0])).is_pending())
+            Poll::Ready(fd.poll_read_with(cx, |mut io| io.read(&mut [0])).is_pending())
         });
         assert!(pending.await);
         let mut fd = other
@@ -323,7 +325,7 @@ fn a_move_to_a_thread_without_a_loop_ends_the_registration() {
             wait_once(&mut ours).await;
             ours = abroad(move || {
                 let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-                let std::task::Poll::Ready(Err(error)) = super::poll_read(&mut ours, &mut cx) else {
+                let Poll::Ready(Err(error)) = super::poll_read(&mut ours, &mut cx) else {
                     panic!("there is no loop")
                 };
                 assert!(error.to_string().contains("no event loop runs on this thread"), "{error}");

@@ -36,6 +36,9 @@ fn every_operation_refuses(stream: &mut TcpStream) {
     refuses(at_once(stream.write_vectored(&[io::IoSlice::new(&byte)])));
     refuses(at_once(stream.readable()));
     refuses(at_once(stream.writable()));
+    refuses(stream.try_read(&mut byte));
+    refuses(stream.try_peek(&mut byte));
+    refuses(stream.try_write(&byte));
     refuses(at_once(std::future::poll_fn(|cx| pin!(&*stream).poll_read(cx, &mut byte))));
     refuses(at_once(std::future::poll_fn(|cx| pin!(&*stream).poll_write(cx, &byte))));
     let (mut reads, mut writes) = stream.split();
