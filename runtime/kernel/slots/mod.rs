@@ -5,9 +5,9 @@
 //!
 //! Readiness is a state, not a message: an event sets it, and only who was told by the system that there is
 //! no more clears it. So nothing is lost when a woken task is dropped before its turn; the next finds the
-//! state. A consumer asks [`is_ready`](Slots::is_ready), tries, [`exhausted`](Slots::exhausted) if there was
+//! state. A consumer asks [`is_ready`](Slot::is_ready), tries, says [`exhausted`](Slot::exhausted) if there was
 //! nothing, and [`wait`](Slots::wait)s; an event tells all who wait in that direction, first come, first
-//! told.
+//! told. Who was told in vain, because another was faster, keeps its place among those who wait.
 //!
 //! What the kernel is asked to watch (`armed`) follows by the mode:
 //!
@@ -22,7 +22,8 @@
 //! slot's, which lives in one slab for the whole loop.
 //!
 //! The slots are plain cells at addresses that stay, so a consumer looks its slot up once, and nothing is
-//! borrowed while it tries, nor while somebody is told. No system call is made in here, and no waker called.
+//! borrowed while it tries, nor while somebody is told, which may be others' code and come back here. No system
+//! call is made in here: what the kernel is to be asked comes out as a [`Rearm`].
 
 mod line;
 mod slot;
