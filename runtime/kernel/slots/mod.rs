@@ -267,14 +267,14 @@ impl Slots {
         waker: &Waker,
     ) -> bool {
         let side = &slot.sides[direction as usize];
-        if side.is_waited_for() || !slot.is_armed(direction) {
+        if slot.is_waited_for(direction) || !slot.is_armed(direction) {
             return false;
         }
         let Some(kept) = side.first.take() else { return false };
         let same = kept.will_wake(waker);
         side.first.set(Some(kept));
         if same {
-            self.stand(side, who);
+            self.stand(slot, direction, who);
         }
         same
     }
@@ -289,21 +289,21 @@ impl Slots {
         mut who: Who<'_>,
         waker: &Waker,
     ) -> (Option<Waker>, Option<Rearm>) {
-        let side = &slot.sides[direction as usize];
-        if side.is_waited_for() {
+        if slot.is_waited_for(direction) {
             return self.wait_in_line(slot, key, direction, who, waker);
         }
         // Its clone may be others' code: nothing is borrowed, and nobody stands there yet.
         let waker = waker.clone();
-        if side.is_waited_for() {
+        if slot.is_waited_for(direction) {
             return self.wait_in_line(slot, key, direction, who, &waker);
         }
-        self.stand(side, &mut who);
-        (side.first.replace(Some(waker)), slot.arm(key, direction))
+        self.stand(slot, direction, &mut who);
+        (slot.sides[direction as usize].first.replace(Some(waker)), slot.arm(key, direction))
     }
 
     #[inline]
-    fn stand(&self, side: &slot::Side, who: &mut Who<'_>) {
+    fn stand(&self, slot: &Slot, direction: Direction, who: &mut Who<'_>) {
+        let side = &slot.sides[direction as usize];
         let serial = match who {
             Who::Future(waiter) => {
                 let serial = self.serial_of(waiter);
@@ -314,6 +314,7 @@ impl Slots {
         };
         side.serial.set(serial);
         side.kind.set(who.kind());
+        slot.is_waited_for_now(direction);
         self.count(1);
     }
 
@@ -326,7 +327,8 @@ impl Slots {
     /// Leaves the line; gives the waker back, unless it was told already.
     #[inline]
     pub(crate) fn leave(&self, key: SlotKey, direction: Direction, waiter: WaiterKey) -> Option<Watcher> {
-        let side = &self.get(key)?.sides[direction as usize];
+        let slot = self.get(key)?;
+        let side = &slot.sides[direction as usize];
         let watcher = if waiter.index != INLINE {
             let mut line = side.line.get();
             let watcher = line.leave(&mut self.lines.borrow_mut(), waiter)?;
@@ -338,6 +340,7 @@ impl Slots {
         } else {
             return None;
         };
+        slot.look_who_waits(direction);
         self.count(-1);
         Some(watcher)
     }
@@ -384,11 +387,11 @@ impl Slots {
         ready: Interest,
         tell: &mut impl FnMut(Waker) -> Option<Waker>,
     ) {
-        if ready.contains(Direction::Read) {
+        if ready.contains(Direction::Read) && slot.is_waited_for(Direction::Read) {
             self.tell(slot, Direction::Read, tell);
         }
         // Hardly anybody waits to write, and nearly every event says that it is possible.
-        if ready.contains(Direction::Write) && slot.sides[Direction::Write as usize].is_waited_for() {
+        if ready.contains(Direction::Write) && slot.is_waited_for(Direction::Write) {
             self.tell_writers(slot, key, tell);
         }
     }
@@ -412,6 +415,7 @@ impl Slots {
             line.join(lines, self.next_serial(), Kind::Key, Watcher::Call(call));
         }
         side.line.set(line);
+        slot.look_who_waits(direction);
         slot.armed.set(slot.wanted());
         former
     }
@@ -496,6 +500,7 @@ impl Slots {
         };
         let index = line.join(lines, serial, kind, Watcher::Wake(waker));
         side.line.set(line);
+        slot.is_waited_for_now(direction);
         if let Who::Future(waiter) = who {
             *waiter = Some(WaiterKey { index, serial });
         }
@@ -507,9 +512,10 @@ impl Slots {
     fn tell(&self, slot: &Slot, direction: Direction, tell: &mut impl FnMut(Waker) -> Option<Waker>) {
         let side = &slot.sides[direction as usize];
         if !side.line.get().is_empty() {
-            return self.tell_line(side, &mut |waker| tell(waker));
+            return self.tell_line(slot, direction, &mut |waker| tell(waker));
         }
         if side.serial.replace(0) != 0 {
+            slot.look_who_waits(direction);
             self.count(-1);
             if let Some(first) = side.first.take()
                 && let Some(kept) = tell(first)
@@ -529,12 +535,14 @@ impl Slots {
 
     /// Where several wait: takes those out who are told once; who is called again and again stays.
     #[cold]
-    fn tell_line(&self, side: &slot::Side, tell: &mut dyn FnMut(Waker) -> Option<Waker>) {
+    fn tell_line(&self, slot: &Slot, direction: Direction, tell: &mut dyn FnMut(Waker) -> Option<Waker>) {
+        let side = &slot.sides[direction as usize];
         let serial = side.serial.replace(0);
         let first = if serial == 0 { None } else { side.first.take() };
         let mut line = side.line.get();
         let due = line.due(&mut self.lines.borrow_mut());
         side.line.set(line);
+        slot.look_who_waits(direction);
         for watcher in in_order(serial, first, due) {
             match watcher {
                 Watcher::Wake(waker) => {

@@ -8,10 +8,16 @@ use super::{GENERATIONS, INLINE, Kind, Owner, Rearm, SlotKey, Who};
 use crate::kernel::reactor::{Direction, Event, Interest, PollMode, RawSource};
 
 /// See the module's description.
+///
+/// In this order all that reading needs is in one line of the processor's cache: with a thousand connections each
+/// line is fetched anew for every request.
+#[repr(C, align(64))]
 pub(crate) struct Slot {
     generation: Cell<u32>,
     ready: Cell<Interest>,
     pub(super) armed: Cell<Interest>,
+    /// Where somebody waits, as the sides say it.
+    waited: Cell<Interest>,
     /// In edge mode a short read is not the end of what there is, once this is set.
     split: Cell<bool>,
     in_use: Cell<bool>,
@@ -40,11 +46,6 @@ impl Side {
             line: Cell::new(Line::EMPTY),
         }
     }
-
-    #[inline]
-    pub(super) fn is_waited_for(&self) -> bool {
-        self.serial.get() != 0 || !self.line.get().is_empty()
-    }
 }
 
 impl Slot {
@@ -53,6 +54,7 @@ impl Slot {
             generation: Cell::new(0),
             ready: Cell::new(Interest::NONE),
             armed: Cell::new(Interest::NONE),
+            waited: Cell::new(Interest::NONE),
             split: Cell::new(false),
             in_use: Cell::new(false),
             mode: Cell::new(PollMode::Edge),
@@ -76,6 +78,7 @@ impl Slot {
     /// No key leads here any more.
     pub(super) fn end(&self) {
         self.in_use.set(false);
+        self.waited.set(Interest::NONE);
         self.generation.set(self.generation.get().wrapping_add(1) & GENERATIONS);
     }
 
@@ -132,8 +135,29 @@ impl Slot {
     }
 
     /// The directions in which somebody waits.
+    #[inline]
     pub(crate) fn wanted(&self) -> Interest {
-        Interest::new(self.sides[0].is_waited_for(), self.sides[1].is_waited_for())
+        self.waited.get()
+    }
+
+    #[inline]
+    pub(super) fn is_waited_for(&self, direction: Direction) -> bool {
+        self.waited.get().contains(direction)
+    }
+
+    /// Somebody has begun to wait.
+    #[inline]
+    pub(super) fn is_waited_for_now(&self, direction: Direction) {
+        self.waited.set(self.waited.get().with(Interest::of(direction)));
+    }
+
+    /// Somebody has left, or was told.
+    #[inline]
+    pub(super) fn look_who_waits(&self, direction: Direction) {
+        let side = &self.sides[direction as usize];
+        let others = self.waited.get().without(Interest::of(direction));
+        let anybody = side.serial.get() != 0 || !side.line.get().is_empty();
+        self.waited.set(if anybody { others.with(Interest::of(direction)) } else { others });
     }
 
     #[inline]
