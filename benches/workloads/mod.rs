@@ -2,7 +2,7 @@
 //!
 //! A workload is a function that does something `n` times on a runtime that stays, and returns how much
 //! CPU time that took. The clock runs inside the runtime, so making it, entering it and ending are not in
-//! the figure. The criterion benches and the table of `versus.rs` take the same list.
+//! the figure. (Interleaved with the rivals, and with more of them: `benches/rivals`.)
 
 #![allow(dead_code, reason = "each bench takes its part")]
 
@@ -29,16 +29,9 @@ pub(crate) type Run = fn(&mut Sides, u64) -> Duration;
 /// One thing that every runtime can do.
 pub(crate) struct Workload {
     pub(crate) name: &'static str,
-    /// How many times faster than the first rival it is to be.
-    pub(crate) target: Option<f64>,
     pub(crate) evloop: Run,
     /// By name. The first is tokio's current_thread runtime in its best idiom.
     pub(crate) rivals: &'static [(&'static str, Run)],
-}
-
-/// All that is short enough for slices of milliseconds.
-pub(crate) fn all() -> impl Iterator<Item = &'static Workload> {
-    [yields::ALL, spawns::ALL, wakes::ALL, timers::ALL, queues::ALL].into_iter().flatten()
 }
 
 /// Gives the workloads to criterion, a group each, all sides of one after the other.

@@ -16,7 +16,6 @@ const CAPACITY: usize = 100;
 pub(crate) const ALL: &[Workload] = &[
     Workload {
         name: "queue of 100, 1 to 1",
-        target: Some(4.0),
         evloop: |s, n| s.evloop(evloop_queue(n, 1)),
         rivals: &[
             ("tokio mpsc", |s, n| s.tokio(tokio_mpsc(n))),
@@ -25,7 +24,6 @@ pub(crate) const ALL: &[Workload] = &[
     },
     Workload {
         name: "queue of 100, 4 to 4",
-        target: Some(4.0),
         evloop: |s, n| s.evloop(evloop_queue(n, 4)),
         // tokio's mpsc has one receiver; several consumers share it by a lock. It has no queue of its own
         // for several, so this row says what its users pay, not how good its channel is.

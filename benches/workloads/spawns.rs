@@ -12,7 +12,6 @@ const BATCH: u64 = 1000;
 pub(crate) const ALL: &[Workload] = &[
     Workload {
         name: "spawn + join, batches of 1000",
-        target: Some(5.0),
         evloop: |s, n| s.evloop(batches(n, evloop::create_task)),
         rivals: &[
             ("tokio", |s, n| s.tokio(batches(n, tokio::spawn))),
@@ -21,7 +20,6 @@ pub(crate) const ALL: &[Workload] = &[
     },
     Workload {
         name: "spawn + join, one at a time",
-        target: Some(5.0),
         evloop: |s, n| s.evloop(each(n, || evloop::create_task(ready(1_u64)))),
         rivals: &[
             ("tokio", |s, n| s.tokio(each(n, || tokio::spawn(ready(1_u64))))),

@@ -16,7 +16,6 @@ use super::{Workload, each};
 pub(crate) const ALL: &[Workload] = &[
     Workload {
         name: "sleep, polled once and dropped",
-        target: None,
         evloop: |s, n| s.evloop(each(n, || once(evloop::sleep(FAR)))),
         rivals: &[
             ("tokio", |s, n| s.tokio(unconstrained(each(n, || once(tokio::time::sleep(FAR)))))),
@@ -25,7 +24,6 @@ pub(crate) const ALL: &[Workload] = &[
     },
     Workload {
         name: "the same among 10 000 others",
-        target: None,
         evloop: |s, n| s.evloop(among(n, evloop::sleep)),
         rivals: &[
             ("tokio", |s, n| s.tokio(unconstrained(among(n, tokio::time::sleep)))),
@@ -34,7 +32,6 @@ pub(crate) const ALL: &[Workload] = &[
     },
     Workload {
         name: "timeout around a yield",
-        target: Some(6.0),
         evloop: |s, n| s.evloop(each(n, || evloop::wait_for(evloop::yield_now(), FAR))),
         rivals: &[
             ("tokio, own wake", |s, n| s.tokio(each(n, || tokio::time::timeout(FAR, own_wake())))),
@@ -46,7 +43,6 @@ pub(crate) const ALL: &[Workload] = &[
     },
     Workload {
         name: "timeout around a ready future",
-        target: None,
         evloop: |s, n| s.evloop(each(n, || evloop::wait_for(ready(1_u64), FAR))),
         rivals: &[
             ("tokio", |s, n| s.tokio(each(n, || tokio::time::timeout(FAR, ready(1_u64))))),

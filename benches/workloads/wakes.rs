@@ -13,13 +13,11 @@ use super::{Workload, scaled};
 pub(crate) const ALL: &[Workload] = &[
     Workload {
         name: "waker, clone + drop",
-        target: Some(3.0),
         evloop: |s, n| s.evloop(clones(n)),
         rivals: &[("tokio", |s, n| s.tokio(clones(n))), ("LocalSet", |s, n| s.local(clones(n)))],
     },
     Workload {
         name: "wake a parked task, and its step",
-        target: None,
         evloop: |s, n| s.evloop(relay(n, evloop::create_task)),
         rivals: &[
             ("tokio", |s, n| s.tokio(relay(n, tokio::spawn))),

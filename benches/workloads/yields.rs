@@ -12,7 +12,6 @@ const TASKS: u64 = 1000;
 pub(crate) const ALL: &[Workload] = &[
     Workload {
         name: "yield, 1 task",
-        target: Some(4.0),
         evloop: |s, n| s.evloop(each(n, evloop::yield_now)),
         rivals: &[
             ("tokio, own wake", |s, n| s.tokio(each(n, own_wake))),
@@ -22,7 +21,6 @@ pub(crate) const ALL: &[Workload] = &[
     },
     Workload {
         name: "yield, 1000 tasks",
-        target: Some(4.0),
         evloop: |s, n| s.evloop(many(n, |each| evloop::create_task(repeat(each, evloop::yield_now)))),
         rivals: &[
             ("tokio, own wake", |s, n| s.tokio(many(n, |each| tokio::spawn(repeat(each, own_wake))))),

@@ -296,8 +296,9 @@ impl<S, H> Drop for Entered<S, H> {
 pub(crate) struct AwayRef<S, H>(NonNull<HomeCell<S, H>>);
 
 // SAFETY: an `AwayRef` gives out `&S` (hence `S: Sync`), and touches the home value and the plain counter only
-// where the loop is current, which it is on its birth thread only. The last one may free the block elsewhere, which drops `S` there (hence `S: Send`) and never an
-// `H`: the home value was removed at home, since the loop's own references end with its close.
+// where the loop is current, which it is on its birth thread only. The last one may free the block elsewhere,
+// which drops `S` there (hence `S: Send`) and never an `H`: the home value was removed at home, since the loop's
+// own references end with its close.
 unsafe impl<S: Send + Sync, H> Send for AwayRef<S, H> {}
 // SAFETY: as above; all methods take `&self`, and are atomic where the loop is not current.
 unsafe impl<S: Send + Sync, H> Sync for AwayRef<S, H> {}

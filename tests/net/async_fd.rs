@@ -548,3 +548,34 @@ async fn virtual_time_does_not_jump_over_what_a_descriptor_may_bring() {
     assert_eq!(reader.await.unwrap().expect("the clock has jumped").unwrap(), b"!");
     drop(writer.join().unwrap());
 }
+
+#[test]
+fn an_operation_that_panics_ends_its_task_and_leaves_the_descriptor_as_it_was() {
+    on_every_loop(|| async {
+        let (fd, mut other) = pair();
+        let fd = Rc::new(fd);
+        for waits_first in [true, false] {
+            let task = create_task({
+                let fd = fd.clone();
+                async move {
+                    let mut calls = 0;
+                    fd.read_with(|mut stream| {
+                        calls += 1;
+                        if calls == 2 || !waits_first {
+                            std::panic::resume_unwind(Box::new("in an operation")); // prints nothing
+                        }
+                        stream.read(&mut [0])
+                    })
+                    .await
+                }
+            });
+            settle().await;
+            other.write_all(b"!").unwrap();
+            assert!(matches!(task.await, Err(evloop::TaskError::Panicked(_))));
+            assert_eq!(registrations().1, 0, "nobody waits");
+            let mut byte = [0];
+            assert_eq!(fd.read_with(|mut stream| stream.read(&mut byte)).await.unwrap(), 1);
+            assert_eq!(&byte, b"!");
+        }
+    });
+}

@@ -162,8 +162,9 @@ impl SharedPoller {
 /// The modes from best to last.
 fn preferred() -> [PollMode; 3] {
     if cfg!(any(target_os = "linux", target_os = "android")) {
-        // Not level through `polling`: there it also watches for urgent data, which one hostile byte keeps
-        // pending for ever.
+        // An edge needs no call after the registration. Measured with echo servers of 1, 50 and 1000 connections, as
+        // times of a raw loop's CPU: edge 0.99, 0.99, 1.06, level 1.02, 1.01, 1.07 (`cargo rivals -- echo --modes`).
+        // And through `polling`, level also watches for urgent data, which one hostile byte keeps pending for ever.
         [PollMode::Edge, PollMode::Level, PollMode::Oneshot]
     } else {
         [PollMode::Level, PollMode::Oneshot, PollMode::Edge]

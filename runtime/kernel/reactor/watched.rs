@@ -19,7 +19,9 @@ use super::{Interest, PollMode, RawSource, SharedPoller, raw};
 /// See the module's description. `P` says where it is registered: it leads to the poller, and is dropped after
 /// the registration has ended.
 pub(crate) struct Watched<T: AsSource, P: AsRef<SharedPoller>> {
-    /// Its descriptor is the same one for life: `&mut T` is given to nobody.
+    /// `&mut T` is given to nobody, so a socket's descriptor is the same one for life. What else is watched
+    /// (`AsyncFd`) may exchange its own inside of itself, against its documentation: what it loses is its own
+    /// events, or those of the descriptor that it took in.
     io: T,
     place: OnceLock<P>,
 }

@@ -18,8 +18,9 @@
 //! ```
 //!
 //! In most cases one task waits in one direction: its waker stands in the slot itself, and stays there after it
-//! was told, for the same task will wait again. Whoever comes while somebody stands there joins a line of the
-//! slot's, which lives in one slab for the whole loop.
+//! was told, for the same task will wait again. (A task that ends keeps its memory, without its future and its
+//! output, until the registration ends or another waits there.) Whoever comes while somebody stands there joins
+//! a line of the slot's, which lives in one slab for the whole loop.
 //!
 //! The slots are plain cells at addresses that stay, so a consumer looks its slot up once, and nothing is
 //! borrowed while it tries, nor while somebody is told, which may be others' code and come back here. No system

@@ -48,7 +48,6 @@ impl Failure {
                 | Errno::CONNRESET
                 | Errno::PROTO
                 | Errno::NOPROTOOPT
-                | Errno::OPNOTSUPP
                 | Errno::NETDOWN
                 | Errno::NETUNREACH
                 | Errno::HOSTDOWN

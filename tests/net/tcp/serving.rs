@@ -17,7 +17,7 @@ use evloop::{Task, create_task, yield_now};
 
 use super::peers::{
     LOOPBACK, cancel_when_woken, held, nobody, on_every_loop, pair, poll_once, read_some, registered,
-    until_waiting, waiting,
+    until_waiting, waiting, with_peer,
 };
 use crate::support::yields;
 
@@ -329,5 +329,19 @@ fn a_listener_has_its_options() {
         assert!(listener.take_error().unwrap().is_none());
         let (one, _other) = pair();
         assert_ne!(one.ttl().unwrap(), 17);
+    });
+}
+
+/// What the system says of it for each connection and for ever is an error, not a reason to try again.
+#[test]
+fn accepting_on_what_is_no_listener_is_an_error() {
+    use std::os::fd::OwnedFd;
+    on_every_loop(|| async {
+        let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let connected = with_peer().0.into_std();
+        for fd in [OwnedFd::from(datagrams), OwnedFd::from(connected)] {
+            let listener = TcpListener::from_std(net::TcpListener::from(fd)).unwrap();
+            listener.accept().await.unwrap_err();
+        }
     });
 }
