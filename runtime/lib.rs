@@ -160,12 +160,12 @@ pub use queue::{GetNowaitError, LifoQueue, PriorityQueue, PutNowaitError, Queue,
 pub use runner::{run, try_run};
 pub use sync::{InvalidStateError, Lock, LockGuard, Permit, Promise, Semaphore};
 pub use tasks::{
-    Cancellation, GatherError, NoRunningLoop, all_tasks, call_at, call_later, call_soon, catch_cancel,
-    create_task, current_task, finally, gather, gather_all, get_running_loop, on_cancel, try_gather,
-    yield_now,
+    Cancellation, ErrorGroup, GatherError, GroupClosed, NoRunningLoop, TaskGroup, TaskGroupBuilder,
+    TryTaskGroup, all_tasks, call_at, call_later, call_soon, catch_cancel, create_task, current_task,
+    finally, gather, gather_all, get_running_loop, on_cancel, try_gather, yield_now,
 };
 pub use threads::{ToThread, to_thread};
-pub use time::{TimeoutError, interval, now, sleep, sleep_until, wait_for};
+pub use time::{Timeout, TimeoutError, interval, now, sleep, sleep_until, timeout, timeout_at, wait_for};
 
 #[cfg(feature = "macros")]
 pub use evloop_macros::{main, test};

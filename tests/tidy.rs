@@ -181,6 +181,7 @@ const ATOMICS_AND_LOCKS: &[(&str, &str)] = &[
     ("runtime/kernel/reactor/arena.rs", "numbers unique in the process; a pointer that may travel"),
     ("runtime/kernel/reactor/watched.rs", "a place that is set once, also by `&self` of two threads"),
     ("runtime/threads.rs", "the pool of threads and its jobs"),
+    ("runtime/time/timeout.rs", "a deadline inside of a future that has to be `Send` and `Sync`"),
     ("runtime/tasks/on_cancel.rs", "a flag inside a future that has to be `Send` and `Sync`"),
 ];
 

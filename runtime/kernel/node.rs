@@ -17,6 +17,16 @@ pub(crate) enum Polled<T> {
     Taken(Delivery),
 }
 
+/// What a poll of a node that contains nothing came to: one that waits for tasks.
+pub(crate) enum Leaf {
+    /// Nothing was offered.
+    Waits,
+    /// The node accepted this. The owner passes it to what it waits for, and holds it until that has ended.
+    Taken(Delivery),
+    /// It has passed its delivery on: the owner pends for ever.
+    Dead,
+}
+
 /// A node's owner: a key into the tree of the loop it was first polled in. Plain data, hence `Send`.
 ///
 /// Dropping it removes the node; what waited in it goes to the parent. Owners declare their content
@@ -77,6 +87,18 @@ impl Scope {
         wake_all(wakers);
     }
 
+    /// Polls the node as one that contains nothing.
+    pub(crate) fn poll_leaf(&mut self, cx: &Context<'_>) -> Leaf {
+        let polled = with_current(|block, home| {
+            self.attach(block.shared(), home, cx);
+            if self.is_dead(home) {
+                return Leaf::Dead;
+            }
+            self.take(home).map_or(Leaf::Waits, Leaf::Taken)
+        });
+        polled.unwrap_or(Leaf::Waits)
+    }
+
     /// Polls `content` as what this node contains.
     pub(crate) fn poll<T>(
         &mut self,
@@ -104,14 +126,15 @@ impl Scope {
         })
     }
 
-    /// Polls `content` once more under an offer of the node's own, which [`is_own`](Self::is_own) will
-    /// know again: a deadline is due. The node is attached: its content was polled in this same step.
+    /// Polls `content` under an offer of the node's own, which [`is_own`](Self::is_own) will know again: a
+    /// deadline is due, a child has failed.
     pub(crate) fn poll_with_own_offer<T>(
         &mut self,
         cx: &mut Context<'_>,
         mut content: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Polled<T> {
-        let polled = with_current(|_, home| {
+        let polled = with_current(|block, home| {
+            self.attach(block.shared(), home, cx);
             let offer = {
                 let mut tree = home.scopes.borrow_mut();
                 let serial = tree.next_serial();
@@ -303,13 +326,16 @@ impl Scope {
         self.in_tree(|tree, key, _| tree.hold(key.index, delivery));
     }
 
-    /// Accepts what was raised here.
-    pub(crate) fn hold_raised(&mut self) {
-        self.in_tree(|tree, key, _| {
-            if let Some(raised) = tree.take_raised(key.index) {
+    /// Accepts what was raised here; says whether there was something.
+    pub(crate) fn hold_raised(&mut self) -> bool {
+        let held = self.in_tree(|tree, key, _| {
+            let raised = tree.take_raised(key.index);
+            if let Some(raised) = raised {
                 tree.hold(key.index, raised.delivery);
             }
+            raised.is_some()
         });
+        held == Some(true)
     }
 
     /// Decides about what is held.

@@ -1,18 +1,12 @@
 //! Cleanup that awaits, whatever way the body ends.
 
 use std::future::poll_fn;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic;
 use std::pin::pin;
 use std::task::Poll;
 
+use super::body::{Body, poll_body};
 use crate::kernel::{Polled, Scope};
-
-/// How the body ended.
-enum Body<T> {
-    Returned(T),
-    Panicked(Box<dyn std::any::Any + Send>),
-    Cancelled,
-}
 
 /// Runs `body` and then, however it ended, `cleanup`: after a return, after a cancellation, after a
 /// panic. Both may await. The cleanup runs whole before the cancellation goes on outwards or the panic is
@@ -51,28 +45,17 @@ pub async fn finally<F: IntoFuture>(body: F, cleanup: impl IntoFuture<Output = (
     let ended = {
         let mut body = pin!(Some(body.into_future()));
         poll_fn(|cx| {
-            let polled = {
-                // It is dropped only when this is ready.
-                let Some(mut content) = body.as_mut().as_pin_mut() else { return Poll::Pending };
-                panic::catch_unwind(AssertUnwindSafe(|| scope.poll(cx, |cx| content.as_mut().poll(cx))))
-            };
-            let ended = match polled {
-                Ok(Polled::Pending) => return Poll::Pending,
-                Ok(Polled::Ready(value)) => Body::Returned(value),
-                Ok(Polled::Taken(delivery)) => {
-                    scope.hold(delivery);
-                    Body::Cancelled
-                }
-                Err(payload) => Body::Panicked(payload),
-            };
-            scope.set_cleaning(true);
-            // A destructor that panics is a way for the body to end, too; the first panic wins.
-            let dropped = panic::catch_unwind(AssertUnwindSafe(|| body.set(None)));
-            Poll::Ready(match (ended, dropped) {
-                (Body::Panicked(first), _) => Body::Panicked(first),
-                (_, Err(payload)) => Body::Panicked(payload),
-                (ended, Ok(())) => ended,
-            })
+            poll_body(
+                &mut scope,
+                body.as_mut(),
+                |scope, mut content| scope.poll(cx, |cx| content.as_mut().poll(cx)),
+                |scope, ended| {
+                    if let Body::Taken(delivery) = ended {
+                        scope.hold(*delivery);
+                    }
+                    scope.set_cleaning(true);
+                },
+            )
         })
         .await
     };

@@ -2,10 +2,12 @@
 //!
 //! The tasks themselves are the kernel's; what is here is built on its door.
 
+mod body;
 mod catch_cancel;
 mod finally;
 mod functions;
 mod gather;
+mod group;
 mod on_cancel;
 mod yield_now;
 
@@ -18,5 +20,6 @@ pub use gather::{
     Children, Gather, GatherAll, GatherError, Gatherable, Gathering, IntoTask, Mode, Oks, Results,
     TryChildren, TryGather, TryGatherable, Values, gather, gather_all, try_gather,
 };
+pub use group::{ErrorGroup, GroupClosed, TaskGroup, TaskGroupBuilder, TryTaskGroup};
 pub use on_cancel::{Cancelling, on_cancel};
 pub use yield_now::{YieldNow, yield_now};

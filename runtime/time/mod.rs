@@ -3,14 +3,17 @@
 //! Deadlines are `Instant`s of the loop's clock, which may be virtual: compare them with [`now`], not with
 //! `Instant::now()`.
 
+mod deadline;
 mod interval;
 mod sleep;
+mod timeout;
 mod wait_for;
 
 use std::time::{Duration, Instant};
 
 pub use interval::{Interval, MissedTicks, interval, interval_at};
 pub use sleep::{Sleep, sleep, sleep_until};
+pub use timeout::{Timeout, timeout, timeout_at};
 pub use wait_for::{TimeoutError, WaitFor, wait_for};
 
 use crate::kernel::{real_now, with_current};

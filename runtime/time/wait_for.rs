@@ -3,20 +3,20 @@
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
+use super::deadline::poll_until;
 use super::{Sleep, sleep};
-use crate::kernel::{Polled, Scope};
+use crate::kernel::Scope;
 
 /// The time was over.
 ///
 /// # asyncio
 /// `asyncio.TimeoutError`, the builtin `TimeoutError`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct TimeoutError;
 
 impl fmt::Display for TimeoutError {
@@ -95,35 +95,22 @@ impl<F: Future> Future for WaitFor<F> {
     type Output = Result<F::Output, TimeoutError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        // No content: it was dropped for a delivery that has been passed on.
-        let polled = {
-            let Some(mut content) = this.content.as_mut().as_pin_mut() else { return Poll::Pending };
-            match this.scope.poll(cx, |cx| content.as_mut().poll(cx)) {
-                Polled::Pending => {
-                    match this.deadline {
-                        Deadline::Past => return Poll::Pending,
-                        Deadline::Now => {}
-                        Deadline::At(sleep) => ready!(Pin::new(sleep).poll(cx)),
-                    }
-                    *this.deadline = Deadline::Past;
-                    this.scope.poll_with_own_offer(cx, |cx| content.as_mut().poll(cx))
-                }
-                polled => polled,
-            }
+        let this = self.project();
+        poll_until(this.scope, this.content, cx, |cx| this.deadline.comes(cx))
+    }
+}
+
+impl Deadline {
+    /// Whether it has come; said once.
+    fn comes(&mut self, cx: &mut Context<'_>) -> bool {
+        let came = match self {
+            Self::Past => false,
+            Self::Now => true,
+            Self::At(sleep) => Pin::new(sleep).poll(cx).is_ready(),
         };
-        match polled {
-            Polled::Ready(value) => Poll::Ready(Ok(value)),
-            Polled::Pending => Poll::Pending,
-            Polled::Taken(delivery) => {
-                this.content.set(None);
-                if this.scope.is_own(&delivery) {
-                    this.scope.release();
-                    return Poll::Ready(Err(TimeoutError));
-                }
-                this.scope.raise_out(delivery);
-                Poll::Pending
-            }
+        if came {
+            *self = Self::Past;
         }
+        came
     }
 }

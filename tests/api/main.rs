@@ -21,7 +21,10 @@ mod test_queues;
 mod test_runners;
 #[cfg(unix)]
 mod test_selector_events;
+mod test_taskgroups;
 mod test_tasks;
 mod test_threads;
+mod test_timeouts;
 #[cfg(unix)]
 mod test_unix_events;
+mod test_waitfor;

@@ -52,6 +52,10 @@ pub struct Panic {
     payload: Arc<Mutex<Option<Box<dyn Any + Send>>>>,
 }
 
+/// The payload of a panic that goes on through a task although somebody has seen to it: the task's end is not
+/// reported as a panic that nobody saw.
+pub(crate) struct SeenPanic(pub(crate) Panic);
+
 impl Panic {
     pub(crate) fn new(payload: Box<dyn Any + Send>) -> Self {
         Self { message: panic_text(&*payload).into(), payload: Arc::new(Mutex::new(Some(payload))) }

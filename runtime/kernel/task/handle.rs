@@ -157,6 +157,13 @@ impl TaskRef {
         true
     }
 
+    /// Says why the task, whose step runs, is about to end as cancelled without having been asked to.
+    pub(crate) fn ends_because(&self, message: impl Into<Arc<str>>) {
+        let message = message.into();
+        let former = self.header().side(|side| side.message.replace(message));
+        drop(former);
+    }
+
     /// How many times the task was asked to end, less [`uncancel`](Self::uncancel) calls. Deliveries by
     /// deadlines or groups do not count.
     ///

@@ -37,6 +37,7 @@ mod waker;
 
 pub(crate) use awaiting::Awaiting;
 pub(crate) use cancel::current_root;
+pub(crate) use error::SeenPanic;
 pub use error::{CancelledError, Panic, TaskError};
 pub(crate) use handle::{BorrowedTask, close_all, current_task, live_tasks, spawn};
 pub use handle::{CallbackId, Task, TaskRef};

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use super::callback;
 use super::cancel;
-use super::error::{CancelledError, Panic, TaskError};
+use super::error::{CancelledError, Panic, SeenPanic, TaskError};
 use super::handle::TaskRef;
 use super::header::{TaskPtr, Waiter};
 use super::state::{
@@ -118,10 +118,14 @@ pub(super) unsafe fn poll(task: TaskPtr) -> bool {
 unsafe fn end_panicked(task: TaskPtr, payload: Box<dyn Any + Send>) {
     // SAFETY: the caller's duty.
     unsafe { drop_future(task, "a destructor panicked while its task was panicking") };
+    let (panic, flags) = match payload.downcast::<SeenPanic>() {
+        Ok(seen) => (seen.0, PANICKED),
+        Err(payload) => (Panic::new(payload), PANICKED | UNSEEN_PANIC),
+    };
     // SAFETY: alive.
-    unsafe { task.state() }.set(PANICKED | UNSEEN_PANIC);
+    unsafe { task.state() }.set(flags);
     // SAFETY: the future is gone and there is no output.
-    unsafe { (task.vtable().store_error)(task, TaskError::Panicked(Panic::new(payload))) };
+    unsafe { (task.vtable().store_error)(task, TaskError::Panicked(panic)) };
 }
 
 /// Ends the task as cancelled: drops the future and leaves the error.

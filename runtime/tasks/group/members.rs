@@ -1,0 +1,277 @@
+//! Who belongs to a group, and what became of them: shared by the group's future, its handles and its
+//! children.
+//!
+//! A child's end costs a number in a slab; only a failure, and the end of the last one, put a callback into the
+//! FIFO, which then acts. So the group hears of them one iteration after the child's last step, as asyncio's
+//! does by its done callbacks (O31, O32), without one callback for each child.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::panic::Location;
+use std::rc::Rc;
+use std::task::{Context, Waker};
+
+use slab::Slab;
+
+use super::child::{Child, Membership};
+use super::error::GroupClosed;
+use super::slots::{Queued, Slots};
+use crate::kernel::{LoopHandle, Panic, SeenPanic, Task, TaskRef, report_panic, spawn_here};
+use crate::tasks::NoRunningLoop;
+
+/// How far a group is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    /// The children have been asked to end; there will be no others.
+    Ending,
+    /// The group's future has returned or is gone.
+    Closed,
+}
+
+pub(super) struct Members<E> {
+    children: RefCell<Slab<TaskRef>>,
+    state: Cell<State>,
+    /// In the order in which they came.
+    errors: RefCell<Vec<E>>,
+    /// The first panic of a child or of the body, for the group to go on with.
+    panic: RefCell<Option<Panic>>,
+    /// A child has failed: the others are to be asked to end.
+    failed: Cell<bool>,
+    /// A callback that acts on what has happened stands in the FIFO.
+    notified: Cell<bool>,
+    /// The body is to be asked to end.
+    asks_body: Cell<bool>,
+    /// The children have been asked since the group's future was last polled.
+    asked: Cell<bool>,
+    /// Whether `cancel` asks the body, too.
+    cancels_body: bool,
+    /// The group's future is being polled: it need not be woken.
+    polled: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+    /// How many may run at once.
+    slots: Option<Rc<Slots>>,
+}
+
+impl<E: 'static> Members<E> {
+    pub(super) fn new(limit: Option<usize>, cancels_body: bool) -> Rc<Self> {
+        Rc::new(Self {
+            children: RefCell::default(),
+            state: Cell::new(State::Open),
+            errors: RefCell::default(),
+            panic: RefCell::default(),
+            failed: Cell::new(false),
+            notified: Cell::new(false),
+            asks_body: Cell::new(false),
+            asked: Cell::new(false),
+            cancels_body,
+            polled: Cell::new(false),
+            waker: RefCell::default(),
+            slots: limit.map(|limit| Rc::new(Slots::new(limit))),
+        })
+    }
+
+    /// Unfinished children.
+    pub(super) fn len(&self) -> usize {
+        self.children.borrow().len()
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.state.get() == State::Open
+    }
+
+    pub(super) fn slots(&self) -> Option<Rc<Slots>> {
+        self.slots.clone()
+    }
+
+    /// Starts a child.
+    pub(super) fn add<F: Future + 'static>(
+        self: &Rc<Self>,
+        future: F,
+        location: &'static Location<'static>,
+    ) -> Result<Task<F::Output>, GroupClosed> {
+        if !self.is_open() {
+            return Err(GroupClosed);
+        }
+        Ok(match &self.slots {
+            Some(slots) => self.spawn(Queued::new(slots.clone(), future), location),
+            None => self.spawn(future, location),
+        })
+    }
+
+    fn spawn<F: Future + 'static>(
+        self: &Rc<Self>,
+        future: F,
+        location: &'static Location<'static>,
+    ) -> Task<F::Output> {
+        let place = self.children.borrow().vacant_key();
+        let child = Child::new(future, Membership::new(self.clone(), place));
+        let Ok(task) = spawn_here(child, location) else { panic!("{NoRunningLoop}") };
+        // In a loop that is being dropped it was born cancelled, and has left already.
+        if !task.done() {
+            let inserted = self.children.borrow_mut().insert(task.task_ref());
+            debug_assert_eq!(inserted, place, "spawning runs no foreign code");
+        }
+        task
+    }
+
+    /// A child's future is gone.
+    pub(super) fn leave(self: &Rc<Self>, place: usize) {
+        let (gone, empty) = {
+            let mut children = self.children.borrow_mut();
+            (children.try_remove(place), children.is_empty())
+        };
+        drop(gone);
+        if empty {
+            self.notify();
+        }
+    }
+
+    /// A child has failed.
+    pub(super) fn fail(self: &Rc<Self>, error: E) {
+        self.errors.borrow_mut().push(error);
+        self.failed.set(true);
+        self.notify();
+    }
+
+    /// A child has panicked with `payload`; what its task is to go on panicking with comes back. The first
+    /// panic is the group's, all others are their tasks' own.
+    pub(super) fn panicked(self: &Rc<Self>, payload: Box<dyn Any + Send>) -> Box<dyn Any + Send> {
+        self.failed.set(true);
+        self.notify();
+        if self.state.get() == State::Closed || self.panic.borrow().is_some() {
+            return payload;
+        }
+        let panic = Panic::new(payload);
+        *self.panic.borrow_mut() = Some(panic.clone());
+        Box::new(SeenPanic(panic))
+    }
+
+    /// The body has panicked.
+    pub(super) fn body_panicked(&self, payload: Box<dyn Any + Send>) {
+        if self.panic.borrow().is_some() {
+            report_panic("the body of a task group panicked after one of its tasks", payload);
+        } else {
+            *self.panic.borrow_mut() = Some(Panic::new(payload));
+        }
+    }
+
+    /// Has somebody act on what has happened, in the next iteration.
+    fn notify(self: &Rc<Self>) {
+        if self.state.get() == State::Closed || self.notified.replace(true) {
+            return;
+        }
+        if let Some(event_loop) = LoopHandle::current() {
+            let members = self.clone();
+            event_loop.call_soon(move || members.act());
+        }
+    }
+
+    fn act(&self) {
+        self.notified.set(false);
+        if self.failed.get() && self.is_open() {
+            self.asks_body.set(true);
+            self.end_children();
+            self.asked.set(true);
+            self.wake();
+        } else if self.len() == 0 {
+            self.wake();
+        }
+    }
+
+    /// From the outside: the children, and the body if that is wanted, are asked to end.
+    pub(super) fn cancel(&self) {
+        if !self.is_open() {
+            return;
+        }
+        self.asks_body.set(self.cancels_body);
+        self.end_children();
+        self.asked.set(true);
+        if !self.polled.get() {
+            self.wake();
+        }
+    }
+
+    /// The group has taken a request, which goes to all children. One that meets the group's own is one with it:
+    /// asked twice, children would leave the cleanups that they have just begun.
+    pub(super) fn forward(&self) {
+        if !self.asked.get() {
+            self.end_children();
+        }
+    }
+
+    /// Asks all children to end, in order of their creation; there will be no others.
+    pub(super) fn end_children(&self) {
+        if self.is_open() {
+            self.state.set(State::Ending);
+        }
+        let mut children: Vec<TaskRef> =
+            self.children.borrow().iter().map(|(_, task)| task.clone()).collect();
+        children.sort_unstable_by_key(TaskRef::id);
+        for child in children {
+            child.cancel();
+        }
+    }
+
+    /// Whether the body is to be asked to end; said once.
+    pub(super) fn takes_ask(&self) -> bool {
+        self.asks_body.replace(false)
+    }
+
+    /// While the result lives, the group's future is being polled.
+    pub(super) fn polled(&self, cx: &Context<'_>) -> Attended<'_> {
+        let known = self.waker.borrow().as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if !known {
+            let waker = cx.waker().clone();
+            let former = self.waker.borrow_mut().replace(waker);
+            drop(former);
+        }
+        self.polled.set(true);
+        Attended { polled: &self.polled, asked: &self.asked }
+    }
+
+    fn wake(&self) {
+        let waker = self.waker.borrow_mut().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// The group's future has what it wants, or goes.
+    pub(super) fn close(&self) {
+        self.state.set(State::Closed);
+    }
+
+    pub(super) fn take_errors(&self) -> Vec<E> {
+        self.errors.take()
+    }
+
+    pub(super) fn take_panic(&self) -> Option<Panic> {
+        self.panic.take()
+    }
+
+    /// The group's future is dropped before its end: nobody waits for the children any more.
+    pub(super) fn abandon(&self) {
+        if self.state.get() == State::Closed {
+            return;
+        }
+        self.close();
+        self.end_children();
+        if let Some(panic) = self.take_panic() {
+            report_panic("a task of a group panicked and the group was dropped", panic.into_payload());
+        }
+    }
+}
+
+/// See [`Members::polled`].
+pub(super) struct Attended<'a> {
+    polled: &'a Cell<bool>,
+    asked: &'a Cell<bool>,
+}
+
+impl Drop for Attended<'_> {
+    fn drop(&mut self) {
+        self.polled.set(false);
+        self.asked.set(false);
+    }
+}
