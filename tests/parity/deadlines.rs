@@ -1,15 +1,15 @@
 //! Deadlines against values, against cancellation and against each other: O24, O28, O29 (order only).
 //!
-//! CPython's programs use `timeout_at` and block the thread past two deadlines, so that both timers fire
-//! in one iteration. Here they are `wait_for` and two equal deadlines of the virtual clock: ties are first
-//! come, first served, so who is set first stands for the earlier deadline.
+//! CPython's programs block the thread past two deadlines, so that both timers fire in one iteration. Here they
+//! are two equal deadlines of the virtual clock: ties are first come, first served, so who is set first stands
+//! for the earlier deadline.
 
-use std::future::{pending, ready};
+use std::future::pending;
 
 use evloop::time::{millis, now, secs};
 use evloop::{
     Promise, TimeoutError, call_at, call_later, call_soon, catch_cancel, create_task, current_task,
-    gather_all, on_cancel, wait_for, yield_now,
+    gather_all, on_cancel, timeout, timeout_at, wait_for, yield_now,
 };
 
 use crate::trace::{Trace, yields};
@@ -23,9 +23,8 @@ use crate::trace::{Trace, yields};
 /// Ours deviates by design: (1) a value that is ready beats its timeout, so the first run gets V. (2) The
 /// deadline is acted on in the step that it wakes, not one tick later, so in the second run TimeoutError
 /// comes before the setter. (3) The promise is left as it is, not cancelled (O15), so the late setter
-/// succeeds, and nobody looks.
-///
-/// Left out: `timeout_at` and `expired()`, which the crate does not have yet.
+/// succeeds, and nobody looks. (`expired` can be asked inside of the block only; that the block gives a value says
+/// that it has not been reached, its error that it has.)
 #[evloop::test]
 async fn o24_a_ready_value_beats_its_timeout() {
     fn setter(trace: &Trace, promise: &Promise<char>) -> impl FnOnce() + 'static {
@@ -36,10 +35,13 @@ async fn o24_a_ready_value_beats_its_timeout() {
         }
     }
     async fn waiter(trace: &Trace, promise: &Promise<char>) {
-        let result = wait_for(promise, millis(10)).await;
+        let block = timeout_at(now() + millis(10), async |t| (promise.await, t.expired()));
+        let result = block.await;
         let count = current_task().unwrap().cancelling();
         match result {
-            Ok(value) => trace.log(format_args!("got {}, count {count}", value.unwrap())),
+            Ok((value, expired)) => {
+                trace.log(format_args!("got {}, expired {expired}, count {count}", value.unwrap()));
+            }
             Err(TimeoutError { .. }) => {
                 trace.log(format_args!("TimeoutError, fut done {}, count {count}", promise.done()));
             }
@@ -58,7 +60,12 @@ async fn o24_a_ready_value_beats_its_timeout() {
     yield_now().await;
     assert_eq!(
         trace.take(),
-        ["2:set_result", "2:got V, count 0", "5:TimeoutError, fut done false, count 0", "5:set_result"]
+        [
+            "2:set_result",
+            "2:got V, expired false, count 0",
+            "5:TimeoutError, fut done false, count 0",
+            "5:set_result"
+        ]
     );
 }
 
@@ -67,10 +74,13 @@ async fn o24_a_ready_value_beats_its_timeout() {
 /// CPython: `4:CancelledError wins, expired True, count 1 | 6:task cancelled`.
 ///
 /// Ours deviates by design: the deadline is acted on in the step that it wakes, so all is one tick
-/// earlier. Who wins is the same. (`expired` is not there yet.)
+/// earlier. Who wins is the same, and the deadline has not acted when the request gets there.
 #[evloop::test]
 async fn o28_a_cancel_in_the_tick_of_the_timeout_wins() {
-    assert_eq!(o28(true).await, ["3:CancelledError wins, count 1", "5:task cancelled true"]);
+    assert_eq!(
+        o28(true).await,
+        ["3:expired false", "3:CancelledError wins, count 1", "5:task cancelled true"]
+    );
 }
 
 /// O28 with the cancel just after the deadline.
@@ -82,7 +92,7 @@ async fn o28_a_cancel_in_the_tick_of_the_timeout_wins() {
 /// is done.
 #[evloop::test]
 async fn o28_a_cancel_after_the_timeout_of_the_same_tick_is_too_late() {
-    assert_eq!(o28(false).await, ["3:TimeoutError, count 0", "5:task cancelled false"]);
+    assert_eq!(o28(false).await, ["3:expired true", "3:TimeoutError, count 0", "5:task cancelled false"]);
 }
 
 async fn o28(cancel_first: bool) -> Vec<String> {
@@ -91,7 +101,14 @@ async fn o28(cancel_first: bool) -> Vec<String> {
     let task = create_task({
         let trace = trace.clone();
         async move {
-            let result = catch_cancel(wait_for(pending::<()>(), millis(10))).await;
+            let block = timeout_at(when, async |t| {
+                on_cancel(pending::<()>(), async |c| {
+                    trace.log(format_args!("expired {}", t.expired()));
+                    c.rethrow().await
+                })
+                .await;
+            });
+            let result = catch_cancel(block).await;
             let count = current_task().unwrap().cancelling();
             match result {
                 Ok(_) => trace.log(format_args!("TimeoutError, count {count}")),
@@ -162,8 +179,7 @@ async fn o28_of_equal_nested_deadlines_the_inner_one_answers_first() {
 /// suspension | 5:no suspension -> no timeout`.
 ///
 /// Ours deviates by design: a timeout of zero polls its content once, so a body runs up to its first
-/// suspension, and one without any gives its value; and all of it happens in the step that asks. The port
-/// of `timeout(0)` is `wait_for` around a block.
+/// suspension, and one without any gives its value; and all of it happens in the step that asks.
 #[evloop::test]
 async fn o29_a_timeout_of_zero_acts_at_the_first_suspension() {
     let trace = Trace::new();
@@ -178,15 +194,15 @@ async fn o29_a_timeout_of_zero_acts_at_the_first_suspension() {
     done.set_result("value").unwrap();
     let value = wait_for(done, secs(0)).await.unwrap().unwrap();
     trace.log(format_args!("done future {value}"));
-    let block = async {
+    let block = timeout(secs(0), async |_| {
         trace.log("inside timeout(0)");
         yield_now().await;
         trace.log("never");
-    };
-    if wait_for(block, secs(0)).await.is_err() {
+    });
+    if block.await.is_err() {
         trace.log("fired at first suspension");
     }
-    if wait_for(ready(()), secs(0)).await.is_ok() {
+    if timeout(secs(0), async |_| ()).await.is_ok() {
         trace.log("no suspension -> no timeout");
     }
     yields(2).await;

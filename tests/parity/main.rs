@@ -22,7 +22,7 @@
 //! | O24 | a timeout wins against a value of the same tick | the value wins | nothing is lost |
 //! | O24, O28, O29 | a deadline requests a cancellation, delivered a tick later | it is acted on in the step that it wakes | one mechanism, one wake-up less; so a cancel that comes after the deadline, in the same tick, is too late |
 //! | O28 | of equal nested deadlines the outer one reports | the inner one answers first, unless a cleanup runs inside | its error is a ready value |
-//! | O28 | `cancelling()` counts a deadline's request | only calls of `Task::cancel` | the count says what others asked for |
+//! | O28, O32 | `cancelling()` counts a deadline's or a group's request | only calls of `Task::cancel` | the count says what others asked for |
 //! | O29 | wait_for with timeout 0 never starts a coroutine | it polls once | so a value that is there is found, whatever it comes from |
 //! | O36 | a call from another thread stands before what is woken after it | behind it, and behind I/O, unless a callback or task is scheduled in between | a wake does not look into the letter box |
 //! | O38 | a task in `sock_recv` goes on one tick after the event | in the tick of the event | the task reads in its own step, no callback does it for it |
@@ -32,10 +32,8 @@
 //! | scenario | needs |
 //! |---|---|
 //! | O09: its `wait` and `shield` lines; O34 | `wait`, `shield` |
-//! | O24, O28: `expired()`, `timeout_at` (`wait_for` stands in for it) | `timeout`, `timeout_at` |
 //! | O26, O27; O37: the barrier | `Event`, `Condition`, `Barrier` |
 //! | O30 | `wait` and `as_completed` |
-//! | O31, O32, O33 | `TaskGroup` |
 //! | O36: signals | signal handlers |
 //! | O37: eager tasks | eager tasks |
 //!
@@ -49,6 +47,7 @@ mod deadlines;
 mod descriptors;
 mod futures;
 mod gathering;
+mod groups;
 mod queues;
 mod running;
 mod sync;

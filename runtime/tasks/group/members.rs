@@ -16,7 +16,7 @@ use slab::Slab;
 use super::child::{Child, Membership};
 use super::error::GroupClosed;
 use super::slots::{Queued, Slots};
-use crate::kernel::{LoopHandle, Panic, SeenPanic, Task, TaskRef, report_panic, spawn_here};
+use crate::kernel::{LoopHandle, Panic, SeenPanic, Task, TaskRef, report_panic, spawn_here, with_current};
 use crate::tasks::NoRunningLoop;
 
 /// How far a group is.
@@ -46,6 +46,9 @@ pub(super) struct Members<E> {
     asked: Cell<bool>,
     /// Whether `cancel` asks the body, too.
     cancels_body: bool,
+    /// The group's future waits for the children's end, and the iteration in which it was told of that.
+    waits: Cell<bool>,
+    heard: Cell<Option<u64>>,
     /// The group's future is being polled: it need not be woken.
     polled: Cell<bool>,
     waker: RefCell<Option<Waker>>,
@@ -65,6 +68,8 @@ impl<E: 'static> Members<E> {
             asks_body: Cell::new(false),
             asked: Cell::new(false),
             cancels_body,
+            waits: Cell::new(false),
+            heard: Cell::new(None),
             polled: Cell::new(false),
             waker: RefCell::default(),
             slots: limit.map(|limit| Rc::new(Slots::new(limit))),
@@ -74,6 +79,20 @@ impl<E: 'static> Members<E> {
     /// Unfinished children.
     pub(super) fn len(&self) -> usize {
         self.children.borrow().len()
+    }
+
+    /// Whether no child is left and that has been heard of; if in this very iteration, by a group that was waiting
+    /// for it, then it goes on in the next one, as asyncio's (O32).
+    pub(super) fn have_ended(&self, cx: &Context<'_>) -> bool {
+        if self.len() > 0 || self.notified.get() {
+            self.waits.set(true);
+            return false;
+        }
+        let just_now = self.heard.get().is_some() && self.heard.get() == iteration();
+        if just_now {
+            cx.waker().wake_by_ref();
+        }
+        !just_now
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -161,9 +180,9 @@ impl<E: 'static> Members<E> {
         if self.state.get() == State::Closed || self.notified.replace(true) {
             return;
         }
+        let notice = Notice(self.clone());
         if let Some(event_loop) = LoopHandle::current() {
-            let members = self.clone();
-            event_loop.call_soon(move || members.act());
+            event_loop.call_soon(move || drop(notice));
         }
     }
 
@@ -175,6 +194,9 @@ impl<E: 'static> Members<E> {
             self.asked.set(true);
             self.wake();
         } else if self.len() == 0 {
+            if self.waits.get() {
+                self.heard.set(iteration());
+            }
             self.wake();
         }
     }
@@ -260,6 +282,20 @@ impl<E: 'static> Members<E> {
         if let Some(panic) = self.take_panic() {
             report_panic("a task of a group panicked and the group was dropped", panic.into_payload());
         }
+    }
+}
+
+/// The iteration that the loop is in.
+fn iteration() -> Option<u64> {
+    with_current(|_, home| home.turns.get())
+}
+
+/// Acts when it is dropped: by the callback, or with it, if the children's loop ends before that.
+struct Notice<E: 'static>(Rc<Members<E>>);
+
+impl<E> Drop for Notice<E> {
+    fn drop(&mut self) {
+        self.0.act();
     }
 }
 

@@ -127,7 +127,7 @@ fn wait<E: 'static>(scope: &mut Scope, members: &Members<E>, cx: &mut Context<'_
             members.forward();
         }
     }
-    if members.len() == 0 {
+    if members.have_ended(cx) {
         return Poll::Ready(());
     }
     // The first suspension since the body returned: a request that it left undecided is accepted here.
