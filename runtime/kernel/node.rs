@@ -326,16 +326,14 @@ impl Scope {
         self.in_tree(|tree, key, _| tree.hold(key.index, delivery));
     }
 
-    /// Accepts what was raised here; says whether there was something.
-    pub(crate) fn hold_raised(&mut self) -> bool {
-        let held = self.in_tree(|tree, key, _| {
-            let raised = tree.take_raised(key.index);
-            if let Some(raised) = raised {
-                tree.hold(key.index, raised.delivery);
-            }
-            raised.is_some()
-        });
-        held == Some(true)
+    /// Accepts what was raised here, if there is something.
+    pub(crate) fn hold_raised(&mut self) -> Option<Delivery> {
+        self.in_tree(|tree, key, _| {
+            let delivery = tree.take_raised(key.index)?.delivery;
+            tree.hold(key.index, delivery);
+            Some(delivery)
+        })
+        .flatten()
     }
 
     /// Decides about what is held.

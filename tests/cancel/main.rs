@@ -5,6 +5,7 @@ mod properties;
 mod random_trees;
 mod shapes;
 mod shapes_deadlines;
+mod shapes_groups;
 mod shapes_waiting;
 mod support;
 mod tree_world;

@@ -16,7 +16,9 @@ use slab::Slab;
 use super::child::{Child, Membership};
 use super::error::GroupClosed;
 use super::slots::{Queued, Slots};
-use crate::kernel::{LoopHandle, Panic, SeenPanic, Task, TaskRef, report_panic, spawn_here, with_current};
+use crate::kernel::{
+    Delivery, LoopHandle, Panic, SeenPanic, Task, TaskRef, report_panic, spawn_here, with_current,
+};
 use crate::tasks::NoRunningLoop;
 
 /// How far a group is.
@@ -44,6 +46,8 @@ pub(super) struct Members<E> {
     asks_body: Cell<bool>,
     /// The children have been asked since the group's future was last polled.
     asked: Cell<bool>,
+    /// The first step of the group's task after that.
+    asked_step: Cell<u64>,
     /// Whether `cancel` asks the body, too.
     cancels_body: bool,
     /// The group's future waits for the children's end, and the iteration in which it was told of that.
@@ -67,6 +71,7 @@ impl<E: 'static> Members<E> {
             notified: Cell::new(false),
             asks_body: Cell::new(false),
             asked: Cell::new(false),
+            asked_step: Cell::new(0),
             cancels_body,
             waits: Cell::new(false),
             heard: Cell::new(None),
@@ -214,10 +219,11 @@ impl<E: 'static> Members<E> {
         }
     }
 
-    /// The group has taken a request, which goes to all children. One that meets the group's own is one with it:
-    /// asked twice, children would leave the cleanups that they have just begun.
-    pub(super) fn forward(&self) {
-        if !self.asked.get() {
+    /// The group has got a delivery, which goes to all children. One that was taken in the step in which the group
+    /// acted on a failure of its own is one with that: asked twice, children would leave the cleanups that they
+    /// have begun.
+    pub(super) fn forward(&self, delivery: &Delivery) {
+        if self.is_open() || delivery.step != self.asked_step.get() {
             self.end_children();
         }
     }
@@ -249,7 +255,10 @@ impl<E: 'static> Members<E> {
             drop(former);
         }
         self.polled.set(true);
-        Attended { polled: &self.polled, asked: &self.asked }
+        if self.asked.replace(false) {
+            self.asked_step.set(with_current(|_, home| home.steps.get()).unwrap_or(0));
+        }
+        Attended(&self.polled)
     }
 
     fn wake(&self) {
@@ -300,14 +309,10 @@ impl<E> Drop for Notice<E> {
 }
 
 /// See [`Members::polled`].
-pub(super) struct Attended<'a> {
-    polled: &'a Cell<bool>,
-    asked: &'a Cell<bool>,
-}
+pub(super) struct Attended<'a>(&'a Cell<bool>);
 
 impl Drop for Attended<'_> {
     fn drop(&mut self) {
-        self.polled.set(false);
-        self.asked.set(false);
+        self.0.set(false);
     }
 }

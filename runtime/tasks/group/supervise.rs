@@ -44,7 +44,7 @@ pub(super) async fn supervise<E: 'static, R>(
                         own = scope.is_own(delivery);
                         if !own {
                             scope.hold(*delivery);
-                            members.forward();
+                            members.forward(delivery);
                         }
                     }
                 },
@@ -124,15 +124,15 @@ fn wait<E: 'static>(scope: &mut Scope, members: &Members<E>, cx: &mut Context<'_
         Leaf::Dead => return Poll::Pending,
         Leaf::Taken(delivery) => {
             scope.hold(delivery);
-            members.forward();
+            members.forward(&delivery);
         }
     }
     if members.have_ended(cx) {
         return Poll::Ready(());
     }
     // The first suspension since the body returned: a request that it left undecided is accepted here.
-    if scope.hold_raised() {
-        members.forward();
+    if let Some(delivery) = scope.hold_raised() {
+        members.forward(&delivery);
     }
     Poll::Pending
 }
