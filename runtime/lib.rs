@@ -146,6 +146,7 @@ mod runner;
 mod spawn;
 pub mod sync;
 pub mod tasks;
+pub mod testing;
 mod threads;
 pub mod time;
 

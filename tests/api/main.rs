@@ -28,3 +28,4 @@ mod test_timeouts;
 #[cfg(unix)]
 mod test_unix_events;
 mod test_waitfor;
+mod testing;
