@@ -1,5 +1,6 @@
 //! Cancellation: hand-made shapes, properties that must always hold, and random trees of scopes.
 
+mod everywhere;
 mod panics;
 mod properties;
 mod random_trees;
