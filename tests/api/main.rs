@@ -17,6 +17,7 @@ mod spawn_traits;
 mod test_base_events;
 mod test_events;
 mod test_futures;
+mod test_futures2;
 mod test_queues;
 mod test_runners;
 #[cfg(unix)]

@@ -296,6 +296,13 @@ async fn endless_delays_are_far_away_and_not_an_overflow() {
 }
 
 #[test]
+fn test_get_event_loop_returns_running_loop2() {
+    // A loop with default settings, made by `run`.
+    assert!(evloop::run(async { get_running_loop().unwrap().is_running() }));
+    assert!(get_running_loop().is_err());
+}
+
+#[test]
 fn test_get_event_loop_returns_running_loop() {
     assert!(get_running_loop().is_err());
     let mut event_loop = virtual_loop();

@@ -1,16 +1,15 @@
 //! CPython's `test_futures`, for [`Promise`], and its callback rules for tasks, too.
 //!
 //! Deviations and what has no counterpart:
-//! * `test_constructor_without_loop`, `test_constructor_use_running_loop`, `test_wrap_future_use_running_loop`:
-//!   a promise belongs to no loop.
+//! * `test_constructor_without_loop`: not an error, a promise belongs to no loop; hence no
+//!   `test_constructor_use_running_loop`, `test_wrap_future_use_running_loop`.
 //! * `test_future_cancel_message_getter`: a promise's cancellation has no message; a task's has, see
 //!   `test_tasks`.
-//! * `test_copy_state`: there is no such private function; `to.set_result(from.result()…)` is one line.
+//! * `test_copy_state`: asyncio has a private function for that; here it is written with the public ones.
 //! * `test_tb_logger_*`, `test_future_exception_never_retrieved`: an error set on a promise is an ordinary
 //!   value of a `Result`, which nobody reports. What is reported is a task's panic; the tests of that name
 //!   ask the same questions of it.
-//! * `test_tb_logger_not_called_after_cancel`: a panic is reported all the same: `cancel()` on a finished
-//!   task changes nothing.
+//! * `test_tb_logger_not_called_after_cancel`: that a task's panic is reported all the same is in `test_tasks`.
 //! * `test_future_source_traceback`, `test_future_exception_never_retrieved_debug`: no debug mode yet.
 //! * `test_remove_done_callback`: a registration has an id of its own, so one call removes one callback.
 //! * `test_wrap_future_cancel`: see `test_threads::a_function_that_was_not_begun_never_runs`.
@@ -27,6 +26,33 @@ async fn test_initial_state() {
     assert!(!promise.done() && !promise.cancelled());
     assert!(promise.result().is_none());
     assert_eq!(format!("{promise:?}"), "Promise { state: pending, observers: 0 }");
+}
+
+#[test]
+fn test_constructor_without_loop() {
+    let promise = Promise::new();
+    promise.set_result(5).unwrap();
+    assert_eq!(promise.take_result(), Some(Ok(5)));
+}
+
+#[evloop::test]
+async fn test_copy_state() {
+    fn copied<T: Clone>(from: &Promise<T>) -> Promise<T> {
+        let to = Promise::new();
+        match from.result().expect("it is done") {
+            Ok(value) => to.set_result(value).expect("nobody else sets it"),
+            Err(_) => assert!(to.cancel()),
+        }
+        to
+    }
+    let [value, error, cancelled] = [(); 3].map(|()| Promise::<Result<u8, &str>>::new());
+    value.set_result(Ok(10)).unwrap();
+    error.set_result(Err("failed")).unwrap();
+    cancelled.cancel();
+    assert_eq!(copied(&value).await, Ok(Ok(10)));
+    assert_eq!(copied(&error).await, Ok(Err("failed")));
+    let copy = copied(&cancelled);
+    assert!(copy.cancelled() && copy.await.is_err());
 }
 
 #[evloop::test]
@@ -115,6 +141,18 @@ async fn test_tb_logger_exception_unretrieved() {
     assert_eq!(reports.take(), [""; 0], "somebody may still read it");
     drop(task);
     assert_eq!(reports.take(), ["unread"]);
+}
+
+#[evloop::test]
+async fn test_tb_logger_not_called_after_cancel() {
+    let reports = reports();
+    // An error in a promise is a value, and nobody reports values.
+    let promise = Promise::<Result<(), &str>>::new();
+    promise.set_result(Err("unread")).unwrap();
+    assert!(!promise.cancel() && !promise.cancelled());
+    drop(promise);
+    yield_now().await;
+    assert!(reports.is_empty());
 }
 
 #[evloop::test]

@@ -3,13 +3,16 @@
 //! Children that fail are children that were cancelled or panicked; errors are `try_gather`'s.
 //!
 //! Deviations and what has no counterpart:
-//! * `test_constructor_heterogenous_futures`, `test_constructor_homogenous_futures`,
-//!   `test_constructor_use_running_loop`: futures have no loop before they become tasks.
+//! * `test_constructor_heterogenous_futures`: not an error, tasks of several loops can be gathered.
+//! * `test_constructor_homogenous_futures`, `test_constructor_use_running_loop`: futures have no loop before
+//!   they become tasks, and a gather has none.
 //! * `test_duplicate_coroutines`: a future cannot be passed twice.
 //! * `test_exception_marking`: a second child's panic after the gather failed *is* reported.
 //! * `test_cancel_gather_2`: a gather has no `cancel()`; one cancels the task that awaits it, and the message
 //!   goes to that task.
 //! * a cancelled gather waits for all its children.
+
+use std::time::Duration;
 
 use evloop::time::secs;
 use evloop::{
@@ -17,7 +20,7 @@ use evloop::{
     yield_now,
 };
 
-use crate::support::{Log, reports, tick, yields};
+use crate::support::{Log, reports, tick, virtual_loop, yields};
 
 /// Tasks that end as their promises do: with a value, or as cancelled if the promise was.
 fn children<const N: usize>() -> ([Promise<u8>; N], [Task<u8>; N]) {
@@ -138,6 +141,35 @@ async fn test_constructor_empty_sequence_use_running_loop() {
     let none: [std::future::Ready<u8>; 0] = [];
     assert!(gather_all(none).await.is_empty());
     assert_eq!(tick(), iteration, "nothing to wait for");
+}
+
+#[test]
+fn test_constructor_heterogenous_futures() {
+    let (mut here, mut there) = (virtual_loop(), virtual_loop());
+    let promise = Promise::new();
+    let near = here.handle().create_task(async { "near" });
+    let far = there.handle().create_task(promise.clone());
+    let mut all = here.handle().create_task(async move { gather((near, far)).await.unwrap() });
+    promise.set_result("far").unwrap();
+    for _ in 0..3 {
+        here.run_once(Some(Duration::ZERO)).unwrap();
+        assert!(!all.done(), "the other loop has not run");
+    }
+    // The task's step, then the callback that tells of its end.
+    there.run_once(Some(Duration::ZERO)).unwrap();
+    there.run_once(Some(Duration::ZERO)).unwrap();
+    here.run_once(Some(Duration::ZERO)).unwrap();
+    let (near, far) = all.take_result().unwrap().unwrap();
+    assert_eq!((near, far), ("near", Ok("far")));
+}
+
+#[test]
+fn test_constructor_homogenous_futures() {
+    let mut event_loop = virtual_loop();
+    let tasks = [1, 2].map(|n| event_loop.handle().create_task(async move { n }));
+    // Outside of the loop: nothing has to be started.
+    let all = gather(tasks);
+    assert_eq!(event_loop.run_until_complete(all).unwrap().unwrap(), [1, 2]);
 }
 
 #[evloop::test]

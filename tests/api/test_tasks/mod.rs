@@ -4,16 +4,18 @@
 //! Deviations and what has no counterpart (the files say more):
 //! * `test_wait*`, `test_as_completed*`, `test_shield*`, `test_gather_shield`, `test_context_*`,
 //!   `test_get_context`, `test_env_var_debug`: not there yet.
-//! * `test_other_loop_future`: not an error. A task may be awaited from another loop of its thread, see
-//!   `a_task_of_another_loop_can_be_awaited`; other threads cannot have it (`!Send`).
+//! * `test_other_loop_future`: not an error. A task may be awaited from another loop of its thread; other
+//!   threads cannot have it (`!Send`).
 //! * `test_get_stack`, `test_task_repr_wait_for`: a future's frames cannot be seen from outside.
 //! * `test_log_destroyed_pending_task`: a task cannot be lost, its loop owns it; a loop that ends drops it
-//!   without a word, see `loop_end`.
-//! * `test_tb_logger_not_called_after_cancel`: see `test_futures`.
+//!   without a word.
+//! * `test_tb_logger_not_called_after_cancel`: a panic is reported all the same, since to cancel a finished
+//!   task changes nothing.
 //! * `test_sleep`'s value: a sleep gives none.
 
 mod cancellation;
 mod gather;
+mod lost;
 mod shapes;
 mod structured;
 mod threadsafe;
@@ -397,7 +399,7 @@ async fn dropping_a_task_detaches_it_and_its_output_is_dropped_at_the_end() {
 }
 
 #[test]
-fn a_task_of_another_loop_can_be_awaited() {
+fn test_other_loop_future() {
     let (mut here, mut there) = (virtual_loop(), virtual_loop());
     let promise = Promise::new();
     let other = there.handle().create_task(promise.clone());
