@@ -32,7 +32,8 @@ const PATIENCE: Duration = secs(3600);
 /// * when all tasks have ended, a cancellation scope, a timer that wakes somebody or a descriptor's waiter is left.
 ///
 /// Where something outside of the loop takes part (a thread that holds a [`LoopProxy`](crate::LoopProxy), a socket),
-/// virtual time passes at real pace, and what hangs is not found.
+/// virtual time passes at real pace, and what hangs is not found. For a thread that holds a waker and nothing else,
+/// virtual time does not wait: do not use such in a scenario.
 ///
 /// # Panics
 /// If a run fails: with what it failed of, and what was done to the future at which suspension. If the future is never

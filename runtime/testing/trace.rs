@@ -89,7 +89,7 @@ impl Trace {
 
     /// A callback that writes an event down.
     #[must_use = "it says nothing before it is called"]
-    pub fn says(&self, event: impl Display + 'static) -> impl FnOnce() + 'static {
+    pub fn says<E: Display + 'static>(&self, event: E) -> impl FnOnce() + use<E> {
         let trace = self.clone();
         move || trace.say(event)
     }

@@ -1,16 +1,16 @@
 //! What the tests share: a log, a value that logs its end, a collector of reports, a promise one can fail.
 
-use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 
+pub(crate) use evloop::testing::SaysWhenDropped as LogsItsDrop;
+use evloop::testing::Trace;
 use evloop::{Clock, EventLoop, get_running_loop};
 
-/// A list of events that many can write to.
+/// A list of events that many can write to: a [`Trace`] in the words of these tests, with stamps where a test wants one.
 #[derive(Clone, Default)]
-pub(crate) struct Log(Rc<RefCell<Vec<String>>>);
+pub(crate) struct Log(Trace);
 
 impl Log {
     pub(crate) fn new() -> Self {
@@ -18,12 +18,12 @@ impl Log {
     }
 
     pub(crate) fn push(&self, event: impl Into<String>) {
-        self.0.borrow_mut().push(event.into());
+        self.0.say(event.into());
     }
 
     /// With the number of the iteration before it, as asyncio's traces are written: `3:event`.
     pub(crate) fn push_at(&self, event: impl std::fmt::Display) {
-        self.push(format!("{}:{event}", tick()));
+        self.0.say(format_args!("{}:{event}", tick()));
     }
 
     /// What was logged since the last call.
@@ -32,29 +32,17 @@ impl Log {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.borrow().is_empty()
+        self.0.is_empty()
     }
 
     /// A value that logs `name` when it is dropped.
     pub(crate) fn on_drop(&self, name: impl Into<String>) -> LogsItsDrop {
-        LogsItsDrop { log: self.clone(), name: name.into() }
+        self.0.says_when_dropped(name)
     }
 
     /// A callback that logs `name` when it is called.
     pub(crate) fn callback(&self, name: &'static str) -> impl FnOnce() + use<> {
-        let log = self.clone();
-        move || log.push(name)
-    }
-}
-
-pub(crate) struct LogsItsDrop {
-    log: Log,
-    name: String,
-}
-
-impl Drop for LogsItsDrop {
-    fn drop(&mut self) {
-        self.log.push(std::mem::take(&mut self.name));
+        self.0.says(name)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Cancellation: hand-made shapes, properties that must always hold, and random trees of scopes.
+//! Cancellation: hand-made shapes, properties that must always hold, random trees of scopes, and every await of
+//! every combinator.
 
 mod everywhere;
 mod panics;
