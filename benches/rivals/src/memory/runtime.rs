@@ -36,6 +36,9 @@ pub(crate) trait Runtime: Sized + 'static {
         drop(task);
     }
 
+    /// Starts so many tasks as a group, of which nothing is wanted but that all have ended.
+    fn group(spawner: Self::Spawner, tasks: u64) -> impl Future<Output = ()> + 'static;
+
     fn yield_now() -> impl Future + 'static;
 
     fn sleep(duration: Duration) -> impl Future + 'static;

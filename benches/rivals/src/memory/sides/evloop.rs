@@ -1,10 +1,10 @@
 //! evloop, as it comes.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use evloop::{EventLoop, Queue, Task};
+use evloop::{EventLoop, Queue, Task, TaskGroup};
 
 use crate::memory::runtime::{Channel, Runtime};
 
@@ -37,6 +37,15 @@ impl Runtime for Evloop {
         F::Output: Send + 'static,
     {
         evloop::create_task(future)
+    }
+
+    async fn group((): (), tasks: u64) {
+        TaskGroup::scope(async |tg| {
+            for i in 0..tasks {
+                let _ = tg.create_task(ready(i));
+            }
+        })
+        .await;
     }
 
     fn yield_now() -> impl Future + 'static {

@@ -46,6 +46,14 @@ impl Runtime for Smol {
         task.detach();
     }
 
+    /// It has no groups: the tasks are kept and awaited.
+    async fn group(executor: Self::Spawner, tasks: u64) {
+        let tasks: Vec<_> = (0..tasks).map(|i| executor.spawn(future::ready(i))).collect();
+        for task in tasks {
+            task.await;
+        }
+    }
+
     fn yield_now() -> impl Future + 'static {
         future::yield_now()
     }

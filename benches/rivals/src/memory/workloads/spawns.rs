@@ -1,4 +1,4 @@
-//! Starting a task and awaiting it: in batches, and one at a time.
+//! Starting a task and awaiting it: in batches, one at a time, and as a group.
 
 use std::future::ready;
 use std::hint::black_box;
@@ -16,6 +16,7 @@ pub(super) fn all<R: Runtime>() -> Vec<Workload<R>> {
         Workload::new("spawn + join, one at a time", |r, n| {
             r.run(|s| each(n, move || R::spawn(&s, ready(1_u64))))
         }),
+        Workload::new("task group of 1000", |r, n| r.run(|s| groups::<R>(s, n))),
     ]
 }
 
@@ -29,6 +30,16 @@ async fn batches<R: Runtime>(spawner: R::Spawner, n: u64) -> Duration {
         for task in tasks.drain(..) {
             black_box(task.await);
         }
+    }
+    scaled(start.elapsed(), rounds * BATCH, n)
+}
+
+/// Starts `n` tasks and waits for them, in groups of a thousand.
+async fn groups<R: Runtime>(spawner: R::Spawner, n: u64) -> Duration {
+    let rounds = n.div_ceil(BATCH);
+    let start = Stopwatch::start();
+    for _ in 0..rounds {
+        R::group(spawner.clone(), BATCH).await;
     }
     scaled(start.elapsed(), rounds * BATCH, n)
 }

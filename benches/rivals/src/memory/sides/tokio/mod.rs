@@ -6,14 +6,14 @@
 
 mod here;
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{self, Receiver, Sender};
-use tokio::task::{JoinHandle, coop};
+use tokio::task::{JoinHandle, JoinSet, coop};
 
 use crate::memory::runtime::{Channel, Runtime};
 use here::Here;
@@ -49,6 +49,14 @@ impl Runtime for CurrentThread {
         F::Output: Send + 'static,
     {
         tokio::spawn(Here::new(future))
+    }
+
+    async fn group((): (), tasks: u64) {
+        let mut set = JoinSet::new();
+        for i in 0..tasks {
+            set.spawn(ready(i));
+        }
+        while set.join_next().await.is_some() {}
     }
 
     fn yield_now() -> impl Future + 'static {
@@ -105,6 +113,14 @@ impl Runtime for Local {
         F::Output: Send + 'static,
     {
         tokio::task::spawn_local(future)
+    }
+
+    async fn group((): (), tasks: u64) {
+        let mut set = JoinSet::new();
+        for i in 0..tasks {
+            set.spawn_local(ready(i));
+        }
+        while set.join_next().await.is_some() {}
     }
 
     fn yield_now() -> impl Future + 'static {
