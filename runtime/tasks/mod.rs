@@ -9,6 +9,7 @@ mod functions;
 mod gather;
 mod group;
 mod on_cancel;
+mod watch;
 mod yield_now;
 
 pub use catch_cancel::{Cancellation, CatchCancel, catch_cancel};

@@ -1,20 +1,19 @@
 //! Waiting for several tasks at once.
 //!
-//! Whatever is not a task yet becomes one at the call. A child's end is noticed by a done callback, one
-//! tick later, as in asyncio; the callback wakes the gatherer only when that decides something.
+//! Whatever is not a task yet becomes one at the call. A child's end is heard by a done callback (`watch.rs`),
+//! one tick later, as in asyncio, and the gatherer is woken only when that may decide something.
 
 mod children;
 mod mode;
 
-use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
-use crate::kernel::{Scope, TaskError, TaskRef, with_current};
+use super::watch::News;
+use crate::kernel::{Scope, TaskError, with_current};
 
 pub use children::{Children, Gatherable, IntoTask, TryChildren, TryGatherable};
 pub use mode::{Mode, Oks, Results, Values};
@@ -46,22 +45,11 @@ impl<E: Error + 'static> Error for GatherError<E> {
     }
 }
 
-/// What the children's callbacks tell the gatherer.
-#[derive(Default)]
-struct News {
-    /// Children that have ended, in order.
-    ended: Vec<usize>,
-    waker: Option<Waker>,
-}
-
 /// The future of [`gather`], [`gather_all`] and [`try_gather`]; `M` says of which.
 #[must_use = "the children run, and are cancelled when this is dropped; await it"]
 pub struct Gathering<C, M> {
     children: C,
-    tasks: Vec<TaskRef>,
-    news: Rc<RefCell<News>>,
-    /// How much of the news was looked at.
-    seen: usize,
+    news: News,
     over: bool,
     scope: Scope,
     mode: PhantomData<M>,
@@ -168,30 +156,8 @@ pub fn try_gather<Kind, G: TryGatherable<Kind>>(children: G) -> TryGather<G::Chi
 
 impl<C: Children, M: Mode<C> + 'static> Gathering<C, M> {
     fn new(children: C) -> Self {
-        let tasks = children.refs();
-        let news = Rc::new(RefCell::new(News::default()));
-        let count = tasks.len();
-        for (index, task) in tasks.iter().enumerate() {
-            let news = news.clone();
-            task.add_done_callback(move |task| {
-                let waker = {
-                    let mut news = news.borrow_mut();
-                    news.ended.push(index);
-                    let decides = news.ended.len() == count || M::may_decide(task);
-                    if decides { news.waker.take() } else { None }
-                };
-                if let Some(waker) = waker {
-                    waker.wake();
-                }
-            });
-        }
-        Self { children, tasks, news, seen: 0, over: false, scope: Scope::new(), mode: PhantomData }
-    }
-
-    fn cancel_unfinished(&self) {
-        for task in &self.tasks {
-            task.cancel();
-        }
+        let news = News::of(children.refs(), M::may_decide);
+        Self { children, news, over: false, scope: Scope::new(), mode: PhantomData }
     }
 
     /// Takes part in the awaiter's tree; `true` once a delivery was passed on: then this pends for ever.
@@ -218,17 +184,12 @@ impl<C: Children, M: Mode<C> + 'static> Gathering<C, M> {
     }
 
     fn decision(&mut self) -> Option<M::Output> {
-        let news = self.news.borrow();
-        while let Some(&index) = news.ended.get(self.seen) {
-            self.seen += 1;
-            if M::fails(&self.children, index, &self.tasks[index]) {
-                drop(news);
+        while let Some(index) = self.news.next_ended() {
+            if M::fails(&self.children, index, &self.news.tasks()[index]) {
                 return Some(M::failure(&mut self.children, index));
             }
         }
-        let all = news.ended.len() == self.tasks.len();
-        drop(news);
-        all.then(|| M::success(&mut self.children))
+        self.news.all_ended().then(|| M::success(&mut self.children))
     }
 }
 
@@ -238,9 +199,9 @@ impl<C: Children + Unpin, M: Mode<C> + Unpin + 'static> Future for Gathering<C, 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<M::Output> {
         let this = &mut *self;
         assert!(!this.over, "a gather was polled after it was ready");
-        let all_ended = this.news.borrow().ended.len() == this.tasks.len();
-        if (!this.tasks.is_empty() && this.attend(cx, all_ended)) || this.scope.holds() {
-            this.wake_later(cx);
+        let all_ended = this.news.all_ended();
+        if (!this.news.tasks().is_empty() && this.attend(cx, all_ended)) || this.scope.holds() {
+            this.news.wake_later(cx);
             return Poll::Pending;
         }
         if let Some(output) = this.decision() {
@@ -248,31 +209,29 @@ impl<C: Children + Unpin, M: Mode<C> + Unpin + 'static> Future for Gathering<C, 
             this.scope.release();
             return Poll::Ready(output);
         }
-        this.wake_later(cx);
+        this.news.wake_later(cx);
         Poll::Pending
     }
 }
 
 impl<C, M> Gathering<C, M> {
-    fn wake_later(&self, cx: &Context<'_>) {
-        let waker = cx.waker().clone();
-        let former = self.news.borrow_mut().waker.replace(waker);
-        drop(former);
+    fn cancel_unfinished(&self) {
+        for task in self.news.tasks() {
+            task.cancel();
+        }
     }
 }
 
 impl<C, M> Drop for Gathering<C, M> {
     fn drop(&mut self) {
         if !self.over {
-            for task in &self.tasks {
-                task.cancel();
-            }
+            self.cancel_unfinished();
         }
     }
 }
 
 impl<C, M> fmt::Debug for Gathering<C, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gathering").field("tasks", &self.tasks).field("over", &self.over).finish()
+        f.debug_struct("Gathering").field("tasks", &self.news).field("over", &self.over).finish()
     }
 }
