@@ -9,6 +9,7 @@ mod functions;
 mod gather;
 mod group;
 mod on_cancel;
+mod wait;
 mod watch;
 mod yield_now;
 
@@ -23,4 +24,7 @@ pub use gather::{
 };
 pub use group::{ErrorGroup, GroupClosed, TaskGroup, TaskGroupBuilder, TryTaskGroup};
 pub use on_cancel::{Cancelling, on_cancel};
+pub use wait::{
+    AllCompleted, FirstCompleted, FirstException, FirstPanic, MayFail, ReturnWhen, Wait, Waited, wait,
+};
 pub use yield_now::{YieldNow, yield_now};

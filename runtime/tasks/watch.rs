@@ -1,4 +1,4 @@
-//! Hearing of the ends of several tasks: what `gather` stands on.
+//! Hearing of the ends of several tasks: what `gather`, `wait`, `shield` and `as_completed` stand on.
 //!
 //! As in asyncio, an end is heard by a done callback, one tick after it happened, in the order in which
 //! the callbacks were added among all who want to know. [`Watch`] is the callbacks; [`News`] is a watch
@@ -60,6 +60,7 @@ impl fmt::Debug for Watch {
 struct Heard {
     /// Tasks that have ended, in order.
     ended: Vec<usize>,
+    rung: bool,
     waker: Option<Waker>,
 }
 
@@ -106,6 +107,26 @@ impl News {
         let index = *self.heard.borrow().ended.get(self.seen)?;
         self.seen += 1;
         Some(index)
+    }
+
+    /// A bell for another reason to end the waiting than the end of a task.
+    pub(super) fn bell(&self) -> impl FnOnce() + 'static {
+        let heard = self.heard.clone();
+        move || {
+            let waker = {
+                let mut heard = heard.borrow_mut();
+                heard.rung = true;
+                heard.waker.take()
+            };
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Whether the bell was rung.
+    pub(super) fn has_rung(&self) -> bool {
+        self.heard.borrow().rung
     }
 
     /// Says whom to wake from now on.

@@ -255,6 +255,12 @@ impl Drop for TaskRef {
     }
 }
 
+impl AsRef<TaskRef> for TaskRef {
+    fn as_ref(&self) -> &TaskRef {
+        self
+    }
+}
+
 impl PartialEq for TaskRef {
     fn eq(&self, other: &Self) -> bool {
         self.id() == other.id()
@@ -361,6 +367,12 @@ impl<T> Deref for Task<T> {
     type Target = TaskRef;
 
     fn deref(&self) -> &TaskRef {
+        &self.task
+    }
+}
+
+impl<T> AsRef<TaskRef> for Task<T> {
+    fn as_ref(&self) -> &TaskRef {
         &self.task
     }
 }

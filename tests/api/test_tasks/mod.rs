@@ -1,11 +1,10 @@
-//! CPython's `test_tasks`: what a task is, here; cancelling, gathering and starting from other threads in
-//! files of their own.
+//! CPython's `test_tasks`: what a task is, here; cancelling, gathering, waiting and starting from other
+//! threads in files of their own.
 //!
 //! Deviations and what has no counterpart (the files say more):
-//! * `test_wait*`, `test_as_completed*`, `test_shield*`, `test_gather_shield`, `test_context_*`,
-//!   `test_get_context`, `test_env_var_debug`: not there yet.
-//! * `test_other_loop_future`: not an error. A task may be awaited from another loop of its thread; other
-//!   threads cannot have it (`!Send`).
+//! * `test_context_*`, `test_get_context`, `test_env_var_debug`: not there yet.
+//! * `test_other_loop_future`: not an error. A task may be awaited from another loop of its thread, see
+//!   `a_task_of_another_loop_can_be_awaited`; other threads cannot have it (`!Send`).
 //! * `test_get_stack`, `test_task_repr_wait_for`: a future's frames cannot be seen from outside.
 //! * `test_log_destroyed_pending_task`: a task cannot be lost, its loop owns it; a loop that ends drops it
 //!   without a word.
@@ -19,6 +18,7 @@ mod lost;
 mod shapes;
 mod structured;
 mod threadsafe;
+mod wait;
 
 use std::cell::{Cell, RefCell};
 use std::future::ready;
