@@ -2,6 +2,7 @@
 //!
 //! The tasks themselves are the kernel's; what is here is built on its door.
 
+mod as_completed;
 mod body;
 mod catch_cancel;
 mod finally;
@@ -13,6 +14,7 @@ mod wait;
 mod watch;
 mod yield_now;
 
+pub use as_completed::{AsCompleted, AsCompletedTimeout, as_completed};
 pub use catch_cancel::{Cancellation, CatchCancel, catch_cancel};
 pub use finally::finally;
 pub use functions::{

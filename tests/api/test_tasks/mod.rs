@@ -12,6 +12,7 @@
 //!   task changes nothing.
 //! * `test_sleep`'s value: a sleep gives none.
 
+mod as_completed;
 mod cancellation;
 mod gather;
 mod lost;
