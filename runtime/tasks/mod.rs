@@ -10,6 +10,7 @@ mod functions;
 mod gather;
 mod group;
 mod on_cancel;
+mod shield;
 mod wait;
 mod watch;
 mod yield_now;
@@ -26,6 +27,7 @@ pub use gather::{
 };
 pub use group::{ErrorGroup, GroupClosed, TaskGroup, TaskGroupBuilder, TryTaskGroup};
 pub use on_cancel::{Cancelling, on_cancel};
+pub use shield::{Inner, Shield, Shieldable, shield};
 pub use wait::{
     AllCompleted, FirstCompleted, FirstException, FirstPanic, MayFail, ReturnWhen, Wait, Waited, wait,
 };

@@ -17,6 +17,7 @@ mod cancellation;
 mod gather;
 mod lost;
 mod shapes;
+mod shield;
 mod structured;
 mod threadsafe;
 mod wait;
