@@ -50,6 +50,10 @@ impl<'a> ErrorContext<'a> {
         Self { message, cause: Cause::Error(error), task: None }
     }
 
+    pub(crate) fn in_task(self, name: &'a str) -> Self {
+        Self { task: Some(name), ..self }
+    }
+
     /// What happened, in words.
     #[must_use]
     pub fn message(&self) -> &str {

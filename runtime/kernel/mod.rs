@@ -62,7 +62,7 @@ pub(crate) use job::JobTicket;
 pub(crate) use loop_handle::{far_from, spawn_here};
 pub(crate) use node::{Leaf, Polled, Scope, Token, raise_here};
 pub(crate) use reactor::Direction;
-pub(crate) use report::{report_error, report_panic};
+pub(crate) use report::{report_error, report_error_of, report_panic};
 pub(crate) use scope::delivery::Delivery;
 pub(crate) use slots::Who;
 pub(crate) use source::{Done, Reading, Source, Writing};

@@ -40,3 +40,8 @@ pub(crate) fn report_panic(message: &str, payload: Box<dyn Any + Send>) {
 pub(crate) fn report_error(message: &str, error: &(dyn Error + 'static)) {
     report(&ErrorContext::of_error(message, error));
 }
+
+/// As [`report_error`], of a task.
+pub(crate) fn report_error_of(message: &str, error: &(dyn Error + 'static), task: &str) {
+    report(&ErrorContext::of_error(message, error).in_task(task));
+}

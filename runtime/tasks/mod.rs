@@ -5,6 +5,7 @@
 mod as_completed;
 mod body;
 mod catch_cancel;
+mod detach_reporting;
 mod finally;
 mod functions;
 mod gather;

@@ -14,6 +14,7 @@
 
 mod as_completed;
 mod cancellation;
+mod detach;
 mod gather;
 mod lost;
 mod shapes;
