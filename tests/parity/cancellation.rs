@@ -1,11 +1,10 @@
 //! When a cancellation lands, what it beats, and how it travels: O15 to O19.
-//!
-//! Where CPython's program waits with `asyncio.wait([task])`, which does not raise and the crate does not
-//! have yet, these use `gather_all([task])`: it costs the same three ticks.
 
 use std::future::pending;
 
-use evloop::{Promise, TaskError, catch_cancel, create_task, current_task, gather_all, on_cancel, yield_now};
+use evloop::{
+    AllCompleted, Promise, TaskError, catch_cancel, create_task, current_task, on_cancel, wait, yield_now,
+};
 
 use crate::trace::{Trace, yields};
 
@@ -72,10 +71,9 @@ async fn o16_a_task_cancelled_before_its_first_step_never_runs() {
         let trace = trace.clone();
         async move { trace.log("never") }
     });
-    let task_ref = task.task_ref();
     task.cancel();
-    gather_all([task]).await;
-    trace.log(format_args!("cancelled {}", task_ref.cancelled()));
+    wait([&task], AllCompleted, None).await;
+    trace.log(format_args!("cancelled {}", task.cancelled()));
     assert_eq!(trace.take(), ["4:cancelled true"]);
 }
 
@@ -100,15 +98,14 @@ async fn o17_a_request_beats_a_value_that_is_only_just_ready() {
     for uncancel in [false, true] {
         let promise = Promise::new();
         let task = create_task(body(trace.clone(), promise.clone()));
-        let task_ref = task.task_ref();
         yield_now().await;
         promise.set_result("R").unwrap();
         task.cancel();
         if uncancel {
             trace.log(format_args!("uncancel -> {}", task.uncancel()));
         }
-        gather_all([task]).await;
-        trace.log(format_args!("cancelled {}", task_ref.cancelled()));
+        wait([&task], AllCompleted, None).await;
+        trace.log(format_args!("cancelled {}", task.cancelled()));
     }
     assert_eq!(
         trace.take(),
@@ -159,13 +156,12 @@ async fn o18_a_request_is_delivered_once_and_only_where_a_task_suspends() {
             6
         }
     });
-    let t1_ref = t1.task_ref();
-    let (r1, r2) = gather_all((t1, t2)).await;
+    wait([&t1, &t2], AllCompleted, None).await;
     trace.log(format_args!(
         "t1 cancelled {}, result {}, t2 result {}",
-        t1_ref.cancelled(),
-        r1.unwrap(),
-        r2.unwrap()
+        t1.cancelled(),
+        t1.result().unwrap().unwrap(),
+        t2.result().unwrap().unwrap()
     ));
     assert_eq!(
         trace.take(),
@@ -197,13 +193,12 @@ async fn o18_two_requests_in_one_step_are_one_delivery() {
             "ok"
         }
     });
-    let task_ref = task.task_ref();
     yield_now().await;
     task.cancel();
     task.cancel();
-    let results = gather_all([task]).await;
-    let result = results[0].as_ref().unwrap();
-    trace.log(format_args!("result {result}, count {}", task_ref.cancelling()));
+    wait([&task], AllCompleted, None).await;
+    let result = task.result().unwrap().unwrap();
+    trace.log(format_args!("result {result}, count {}", task.cancelling()));
     assert_eq!(trace.take(), ["3:caught once, count 2", "4:survived", "6:result ok, count 2"]);
 }
 
@@ -233,13 +228,12 @@ async fn o18_a_later_request_interrupts_the_cleanup_of_an_earlier_one() {
         .await
     }
     async fn twice(trace: Trace, task: evloop::Task<()>) -> Vec<String> {
-        let task_ref = task.task_ref();
         yield_now().await;
         task.cancel();
         yield_now().await;
         task.cancel();
-        gather_all([task]).await;
-        trace.log(format_args!("cancelled {}, count {}", task_ref.cancelled(), task_ref.cancelling()));
+        wait([&task], AllCompleted, None).await;
+        trace.log(format_args!("cancelled {}, count {}", task.cancelled(), task.cancelling()));
         trace.take()
     }
     let expected = ["3:1st", "4:2nd interrupts cleanup", "6:cancelled true, count 2"];
@@ -287,12 +281,11 @@ async fn o19_a_cancel_travels_to_the_awaited_task_first() {
     for swallow in [false, true] {
         let trace = Trace::from_here();
         let task = create_task(parent(trace.clone(), swallow));
-        let task_ref = task.task_ref();
         yields(2).await;
         trace.log("parent.cancel()");
         task.cancel();
-        gather_all([task]).await;
-        assert_eq!(task_ref.cancelled(), !swallow);
+        wait([&task], AllCompleted, None).await;
+        assert_eq!(task.cancelled(), !swallow);
         let last = if swallow { "6:parent got child-value; count 1" } else { "6:parent cancelled" };
         assert_eq!(trace.take(), ["3:parent.cancel()", "5:child caught", last]);
     }

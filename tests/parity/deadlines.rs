@@ -8,8 +8,8 @@ use std::future::pending;
 
 use evloop::time::{millis, now, secs};
 use evloop::{
-    Promise, TimeoutError, call_at, call_later, call_soon, catch_cancel, create_task, current_task,
-    gather_all, on_cancel, timeout, timeout_at, wait_for, yield_now,
+    AllCompleted, Promise, TimeoutError, call_at, call_later, call_soon, catch_cancel, create_task,
+    current_task, on_cancel, timeout, timeout_at, wait, wait_for, yield_now,
 };
 
 use crate::trace::{Trace, yields};
@@ -119,7 +119,6 @@ async fn o28(cancel_first: bool) -> Vec<String> {
             }
         }
     });
-    let task_ref = task.task_ref();
     let cancel = {
         let task = task.task_ref();
         move || {
@@ -133,8 +132,8 @@ async fn o28(cancel_first: bool) -> Vec<String> {
         yield_now().await;
         call_at(when, cancel);
     }
-    gather_all([task]).await;
-    trace.log(format_args!("task cancelled {}", task_ref.cancelled()));
+    wait([&task], AllCompleted, None).await;
+    trace.log(format_args!("task cancelled {}", task.cancelled()));
     trace.take()
 }
 

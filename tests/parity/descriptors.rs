@@ -11,8 +11,8 @@ use std::thread;
 
 use evloop::time::now;
 use evloop::{
-    AsyncFd, Clock, EventLoop, LoopHandle, PollMode, Promise, call_at, call_soon, catch_cancel, create_task,
-    gather_all, get_running_loop, yield_now,
+    AllCompleted, AsyncFd, Clock, EventLoop, LoopHandle, PollMode, Promise, call_at, call_soon, catch_cancel,
+    create_task, get_running_loop, wait, yield_now,
 };
 
 use crate::trace::{Trace, yields};
@@ -464,8 +464,8 @@ fn o38_a_cancelled_read_ends_in_the_next_iteration() {
         yield_now().await;
         trace.log("main cancels");
         task.cancel();
-        let ended = gather_all([task]).await;
-        trace.log(format_args!("main {}", ended[0].as_ref().is_err_and(evloop::TaskError::is_cancelled)));
+        wait([&task], AllCompleted, None).await;
+        trace.log(format_args!("main {}", task.cancelled()));
     });
 }
 

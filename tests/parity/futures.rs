@@ -4,7 +4,9 @@
 use std::rc::Rc;
 
 use evloop::time::secs;
-use evloop::{Promise, Task, call_soon, create_task, gather, wait_for, yield_now};
+use evloop::{
+    AllCompleted, Promise, Task, call_soon, create_task, gather, shield, wait, wait_for, yield_now,
+};
 
 use crate::trace::{Trace, yields};
 
@@ -120,15 +122,13 @@ async fn o08_the_first_awaiter_keeps_its_place_before_later_callbacks() {
     assert_eq!(trace.take(), ["4:c ends", "5:p1", "5:cb1", "5:p2"]);
 }
 
-/// O09. main awaits in turn: a coroutine directly; a new task; gather of two; wait_for of a coroutine; an
-/// already done future. All bodies finish in their first step. A direct await, wait_for and done futures
-/// cost no tick, a task two (start, wake-up), gather three (start, the child's callback, wake-up).
+/// O09. main awaits in turn: a coroutine directly; a new task; gather of two; wait_for of a coroutine; wait
+/// on one task; shield of a task; an already done future. All bodies finish in their first step. A direct
+/// await, wait_for and done futures cost no tick, a task two (start, wake-up); gather, wait and shield
+/// three (start, the child's callback, wake-up).
 ///
-/// CPython, for this much of it: `1:a | 1:direct | 1:b | 2:task | 3:c | 4:g1 | 4:g2 | 6:d | 6:wf | 6:e |
-/// 6:h-donefuture`. Ours: the same.
-///
-/// Left out: `asyncio.wait` and `shield`, which the crate does not have yet. With them, between `e` and
-/// `h`, CPython prints `7:w | 9:f | 10:sh | 12:g | 12:h-donefuture`: three ticks each.
+/// CPython: `1:a | 1:direct | 1:b | 2:task | 3:c | 4:g1 | 4:g2 | 6:d | 6:wf | 6:e | 7:w | 9:f | 10:sh |
+/// 12:g | 12:h-donefuture`. Ours: the same.
 #[evloop::test]
 async fn o09_what_each_form_of_await_costs() {
     async fn body(trace: Trace, name: &'static str) {
@@ -145,12 +145,32 @@ async fn o09_what_each_form_of_await_costs() {
     trace.log("d");
     wait_for(body("wf"), secs(1)).await.unwrap();
     trace.log("e");
+    wait([create_task(body("w"))], AllCompleted, None).await;
+    trace.log("f");
+    shield(create_task(body("sh"))).await.unwrap();
+    trace.log("g");
     let done = Promise::new();
     done.set_result(()).unwrap();
     done.await.unwrap();
     trace.log("h-donefuture");
     assert_eq!(
         trace.take(),
-        ["1:a", "1:direct", "1:b", "2:task", "3:c", "4:g1", "4:g2", "6:d", "6:wf", "6:e", "6:h-donefuture"]
+        [
+            "1:a",
+            "1:direct",
+            "1:b",
+            "2:task",
+            "3:c",
+            "4:g1",
+            "4:g2",
+            "6:d",
+            "6:wf",
+            "6:e",
+            "7:w",
+            "9:f",
+            "10:sh",
+            "12:g",
+            "12:h-donefuture"
+        ]
     );
 }

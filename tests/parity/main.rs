@@ -31,14 +31,9 @@
 //!
 //! | scenario | needs |
 //! |---|---|
-//! | O09: its `wait` and `shield` lines; O34 | `wait`, `shield` |
 //! | O26, O27; O37: the barrier | `Event`, `Condition`, `Barrier` |
-//! | O30 | `wait` and `as_completed` |
 //! | O36: signals | signal handlers |
 //! | O37: eager tasks | eager tasks |
-//!
-//! `asyncio.wait([task])`, where a program only uses it to wait without raising, is `gather_all([task])`
-//! here: it takes the same three ticks.
 
 mod callbacks;
 mod cancellation;
@@ -52,3 +47,4 @@ mod queues;
 mod running;
 mod sync;
 mod trace;
+mod waiting;

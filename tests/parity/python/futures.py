@@ -77,7 +77,8 @@ async def O08_task_first(t):
     await observed(t, False)
 
 
-async def each_form_of_await(t, with_wait_and_shield):
+@scenario
+async def O09(t):
     async def body(name):
         t.log(name)
     t.log("a")
@@ -89,25 +90,14 @@ async def each_form_of_await(t, with_wait_and_shield):
     t.log("d")
     await asyncio.wait_for(body("wf"), 1)
     t.log("e")
-    if with_wait_and_shield:
-        await asyncio.wait([asyncio.create_task(body("w"))])
-        t.log("f")
-        await asyncio.shield(asyncio.create_task(body("sh")))
-        t.log("g")
+    await asyncio.wait([asyncio.create_task(body("w"))])
+    t.log("f")
+    await asyncio.shield(asyncio.create_task(body("sh")))
+    t.log("g")
     done = t.loop.create_future()
     done.set_result(None)
     await done
     t.log("h-donefuture")
-
-
-@scenario
-async def O09(t):
-    await each_form_of_await(t, True)
-
-
-@scenario
-async def O09_without_wait_and_shield(t):
-    await each_form_of_await(t, False)
 
 
 if __name__ == "__main__":
