@@ -1,4 +1,5 @@
-//! Hand-made shapes around what waits for others: awaited tasks, `gather`, and what `select` drops.
+//! Hand-made shapes around what waits for others: awaited tasks, `gather`, what `select` drops; and what waits
+//! without passing a request on: `shield`, `wait`, `as_completed`.
 //!
 //! Each test asserts the outcome, the exact virtual instant ("Cancelled@6") and the trace of its cleanups.
 
@@ -8,11 +9,12 @@ use std::rc::Rc;
 
 use evloop::time::secs;
 use evloop::{
-    TaskError, catch_cancel, create_task, finally, gather, gather_all, on_cancel, sleep, yield_now,
+    AllCompleted, FirstCompleted, TaskError, as_completed, catch_cancel, create_task, finally, gather,
+    gather_all, on_cancel, shield, sleep, wait, wait_for, yield_now,
 };
 use futures::future::{join, pending, select};
 
-use crate::support::{Trace, child, stubborn};
+use crate::support::{Trace, child, nodes, stubborn};
 
 // ---- Awaited tasks ----
 
@@ -300,4 +302,204 @@ async fn a_gather_dropped_by_its_user_asks_its_children_to_end() {
     assert!(children.borrow().iter().all(|task| !task.done() && task.cancelling() == 1));
     sleep(secs(9)).await;
     assert_eq!(trace.take(), ["a@5", "b@9"]);
+}
+
+// ---- shield: no node, whoever stands outside takes ----
+
+/// A task that ends by itself after `n` seconds, and cleans up for one.
+fn worker(trace: &Trace, name: &'static str, n: u64) -> evloop::Task<()> {
+    let trace = trace.clone();
+    create_task(finally(sleep(secs(n)), async move { trace.cleanup(name, 1).await }))
+}
+
+#[evloop::test]
+async fn a_request_takes_effect_at_once_outside_of_a_shield() {
+    let trace = Trace::new();
+    let inner = Rc::new(worker(&trace, "inner", 5));
+    let shielded = inner.clone();
+    let outcome = trace.run(&[1], async move { shield(&*shielded).await.is_ok() });
+    assert_eq!(outcome.await, "Cancelled@1");
+    assert_eq!((inner.cancelling(), inner.done()), (0, false));
+    assert!((&*inner).await.is_ok());
+    assert_eq!(trace.take(), ["inner@6"]);
+}
+
+#[evloop::test]
+async fn a_deadline_around_a_shield_is_met_and_the_task_inside_runs_on() {
+    let trace = Trace::new();
+    let inner = Rc::new(worker(&trace, "inner", 7));
+    let shielded = inner.clone();
+    let outcome = trace.run(&[], async move { wait_for(shield(&*shielded), secs(5)).await.is_err() });
+    assert_eq!(outcome.await, "true@5");
+    // The same task, shielded inside of another task that the deadline cancels.
+    let shielded = inner.clone();
+    let outcome = trace.run(&[], async move {
+        let child = create_task(async move { shield(&*shielded).await });
+        wait_for(child, secs(1)).await.is_err()
+    });
+    assert_eq!(outcome.await, "true@6");
+    assert!((&*inner).await.is_ok());
+    assert_eq!(trace.take(), ["inner@8"]);
+}
+
+#[evloop::test]
+async fn a_catch_around_a_shield_gets_the_request_and_may_await_the_task() {
+    let trace = Trace::new();
+    let t = trace.clone();
+    let outcome = trace.run(&[1], async move {
+        let inner = worker(&t, "inner", 3);
+        let caught = catch_cancel(shield(&inner)).await;
+        t.say("caught");
+        let token = caught.unwrap_err();
+        inner.await.unwrap();
+        token.rethrow::<()>().await
+    });
+    assert_eq!(outcome.await, "Cancelled@4");
+    assert_eq!(trace.take(), ["caught@1", "inner@4"]);
+}
+
+#[evloop::test]
+async fn a_handler_around_a_shield_may_await_the_task_and_is_ended_by_the_next_request() {
+    let trace = Trace::new();
+    let (t, inner) = (trace.clone(), Rc::new(worker(&trace, "inner", 9)));
+    let shielded = inner.clone();
+    let outcome = trace.run(&[1, 4], async move {
+        on_cancel(async { shield(&*shielded).await.is_ok() }, async |c| {
+            t.say("handler");
+            let _ = shield(&*shielded).await;
+            c.rethrow().await
+        })
+        .await
+    });
+    assert_eq!(outcome.await, "Cancelled@4");
+    assert_eq!((trace.take(), inner.cancelling()), (vec!["handler@1".into()], 0));
+}
+
+#[evloop::test]
+async fn a_shield_beside_an_awaited_task_holds_nothing_up() {
+    let trace = Trace::new();
+    let (t, inner) = (trace.clone(), Rc::new(worker(&trace, "inner", 9)));
+    let shielded = inner.clone();
+    let outcome = trace.run(&[1], async move {
+        let child = child(&t, "child", 3);
+        futures::join!(async { child.await.is_err() }, shield(&*shielded))
+    });
+    assert_eq!(outcome.await, "Cancelled@4", "the child's cleanup alone is waited for");
+    assert_eq!((trace.take(), inner.cancelling()), (vec!["child@4".into()], 0));
+}
+
+#[evloop::test]
+async fn a_cancelled_gather_of_shields_waits_for_the_others_only() {
+    let trace = Trace::new();
+    let (t, inner) = (trace.clone(), worker(&trace, "inner", 9));
+    let inner_ref = inner.task_ref();
+    let outcome = trace.run(&[1], async move {
+        gather((shield(inner), child(&t, "child", 3))).await.unwrap().0.unwrap();
+    });
+    assert_eq!(outcome.await, "Cancelled@4");
+    assert!(!inner_ref.done() && inner_ref.cancelling() == 0);
+    sleep(secs(9)).await;
+    assert_eq!(trace.take(), ["child@4", "inner@10"]);
+}
+
+#[evloop::test]
+async fn a_shielded_gather_is_not_cancelled() {
+    let trace = Trace::new();
+    let (t, u) = (trace.clone(), trace.clone());
+    let outcome = trace.run(&[1], async move {
+        let both = gather((worker(&t, "a", 2), worker(&u, "b", 3)));
+        shield(both).await.unwrap().unwrap();
+    });
+    assert_eq!(outcome.await, "Cancelled@1");
+    sleep(secs(9)).await;
+    assert_eq!(trace.take(), ["a@3", "b@4"]);
+}
+
+#[evloop::test]
+async fn a_shielded_cleanup_outlives_the_request_that_cuts_its_wait() {
+    let trace = Trace::new();
+    let t = trace.clone();
+    let outcome = trace.run(&[1, 2], async move {
+        let cleanup = {
+            let t = t.clone();
+            async move { t.cleanup("cleanup", 4).await }
+        };
+        finally(pending::<()>(), async move { drop(shield(cleanup).await) }).await;
+    });
+    assert_eq!(outcome.await, "Cancelled@2");
+    sleep(secs(9)).await;
+    assert_eq!(trace.take(), ["cleanup@5"]);
+}
+
+#[evloop::test]
+async fn a_request_raised_outside_ends_a_shield_like_any_sleep() {
+    let trace = Trace::new();
+    let (t, inner) = (trace.clone(), Rc::new(worker(&trace, "inner", 20)));
+    let shielded = inner.clone();
+    // The handler of one branch holds the request for 3 seconds; the branch with the shield opens no scope.
+    let outcome = trace.run(&[1], async move {
+        let holds = on_cancel(pending::<()>(), async |c| {
+            t.cleanup("handler", 3).await;
+            c.rethrow().await
+        });
+        join(holds, shield(&*shielded)).await
+    });
+    assert_eq!(outcome.await, "Cancelled@4");
+    assert_eq!((trace.take(), inner.cancelling()), (vec!["handler@4".into()], 0));
+}
+
+// ---- wait and as_completed: no nodes either ----
+
+#[evloop::test]
+async fn a_cancelled_wait_ends_at_once_and_its_tasks_run_on() {
+    let trace = Trace::new();
+    let members = Rc::new([worker(&trace, "a", 3), worker(&trace, "b", 4)]);
+    let waited = members.clone();
+    let outcome = trace.run(&[1], async move { wait(&*waited, AllCompleted, secs(9)).await.done.len() });
+    assert_eq!(outcome.await, "Cancelled@1");
+    let waited = members.clone();
+    let late = trace.run(&[], async move {
+        let waiting = wait(&*waited, FirstCompleted, None);
+        wait_for(async { waiting.await.done.len() }, secs(1)).await.is_err()
+    });
+    assert_eq!(late.await, "true@2");
+    assert!(members.iter().all(|task| !task.done() && task.cancelling() == 0));
+    sleep(secs(9)).await;
+    assert_eq!(trace.take(), ["a@4", "b@5"]);
+}
+
+#[evloop::test]
+async fn a_handler_may_cancel_the_tasks_of_a_wait_and_wait_again() {
+    let trace = Trace::new();
+    let t = trace.clone();
+    let outcome = trace.run(&[1], async move {
+        let members = [child(&t, "a", 2), child(&t, "b", 4)];
+        on_cancel(async { wait(&members, FirstCompleted, None).await.done.len() }, async |c| {
+            members.iter().for_each(|task| assert!(task.cancel()));
+            let ended = wait(&members, AllCompleted, secs(3)).await;
+            t.say(&format!("{} ended, {} left", ended.done.len(), ended.pending.len()));
+            wait(&members, AllCompleted, None).await;
+            c.rethrow().await
+        })
+        .await
+    });
+    assert_eq!(outcome.await, "Cancelled@5");
+    assert_eq!(trace.take(), ["a@3", "1 ended, 1 left@4", "b@5"]);
+}
+
+#[evloop::test]
+async fn a_cancelled_loop_over_as_completed_leaves_the_rest_running() {
+    let trace = Trace::new();
+    let t = trace.clone();
+    let outcome = trace.run(&[3], async move {
+        let completed = as_completed([5, 1, 3].map(|n| worker(&t, "worker", n)));
+        while let Some(task) = completed.next().await {
+            task.await.unwrap();
+            t.say("next");
+        }
+    });
+    assert_eq!(outcome.await, "Cancelled@3");
+    sleep(secs(9)).await;
+    assert_eq!(trace.take(), ["worker@2", "next@2", "worker@4", "worker@6"]);
+    assert_eq!(nodes(), 0);
 }
