@@ -17,7 +17,7 @@ use evloop::{Clock, EventLoop, all_tasks, now, sleep, yield_now};
 use crate::support::nodes;
 use crate::tree_world::{Tree, World};
 
-/// Trees of a default run: two to three seconds without optimization, for both tests.
+/// Trees of a default run: two to three seconds without optimization, for all tests.
 const TREES: u64 = 8000;
 /// Later than anything that is not endless.
 const REST: u64 = 1000;
@@ -62,7 +62,7 @@ impl Random {
             return self.leaf(extras);
         }
         let below = depth - 1;
-        match self.below(if extras == Extras::Selects { 20 } else { 18 }) {
+        match self.below(if matches!(extras, Extras::Selects | Extras::Shields) { 20 } else { 18 }) {
             0..3 => Tree::Join(self.trees(depth, extras)),
             3..5 => Tree::Seq(self.trees(depth, extras)),
             5..7 => Tree::Unordered(self.trees(depth, extras)),
@@ -78,6 +78,7 @@ impl Random {
             12..14 => Tree::WaitFor(self.tree(below, extras).into(), self.below(8)),
             14..16 => Tree::Gather(self.trees(depth, extras)),
             16..18 => Tree::Await(self.tree(below, extras).into()),
+            _ if extras == Extras::Shields => Tree::Shield(self.tree(below, extras).into()),
             _ => Tree::Select(self.tree(below, extras).into(), self.below(7)),
         }
     }
@@ -96,6 +97,8 @@ enum Extras {
     Selects,
     /// Leaves that panic.
     Panics,
+    /// Tasks that hear of no delivery.
+    Shields,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -233,4 +236,9 @@ fn nothing_is_lost_where_plain_code_drops_scopes_in_random_trees() {
 #[test]
 fn nothing_hangs_or_leaks_where_leaves_panic_in_random_trees() {
     run_many(Extras::Panics, TREES / 2);
+}
+
+#[test]
+fn nothing_is_lost_and_no_shielded_task_touched_in_random_trees() {
+    run_many(Extras::Shields, TREES / 2);
 }

@@ -10,7 +10,8 @@
 //! * *left*: an awaited task or a `gather` was dropped by a delivery while children were unfinished;
 //! * *passed*: a cancelled `gather` returned, or an await gave "cancelled" as a value although it had
 //!   forwarded the request itself;
-//! * *early*: a `TimeoutError` before its deadline.
+//! * *early*: a `TimeoutError` before its deadline;
+//! * *touched*: a task was asked to end by the poll or the drop of the shield around it.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -18,8 +19,11 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use evloop::tasks::Shield;
 use evloop::time::secs;
-use evloop::{TaskRef, catch_cancel, create_task, finally, gather, on_cancel, sleep, wait_for, yield_now};
+use evloop::{
+    Task, TaskRef, catch_cancel, create_task, finally, gather, on_cancel, shield, sleep, wait_for, yield_now,
+};
 use futures::future::{Either, join_all, pending, select};
 use futures::stream::{FuturesUnordered, StreamExt};
 
@@ -42,6 +46,7 @@ pub(crate) enum Tree {
     WaitFor(Box<Tree>, u64),
     Gather(Vec<Tree>),
     Await(Box<Tree>),
+    Shield(Box<Tree>),
     /// Drops its content by plain code after so many seconds.
     Select(Box<Tree>, u64),
 }
@@ -126,6 +131,41 @@ impl<F: FnMut()> Drop for Watch<F> {
         if self.armed.get() && !self.world.dropping.get() && !std::thread::panicking() {
             (self.check)();
         }
+    }
+}
+
+/// A shield, and the task inside as its watcher sees it.
+struct Shielded {
+    world: Rc<World>,
+    child: Rc<Info>,
+    shield: Option<Shield<Task<()>>>,
+}
+
+impl Shielded {
+    /// Does something to the shield, of which the task inside must not hear.
+    fn unheard<R>(&mut self, f: impl FnOnce(&mut Option<Shield<Task<()>>>) -> R) -> R {
+        let before = self.child.cancelling();
+        let result = f(&mut self.shield);
+        if self.child.cancelling() > before {
+            self.world.violation("touched", "a shielded task".into());
+        }
+        result
+    }
+}
+
+impl Future for Shielded {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.unheard(|shield| {
+            Pin::new(shield.as_mut().expect("there until it is dropped")).poll(cx).map(drop)
+        })
+    }
+}
+
+impl Drop for Shielded {
+    fn drop(&mut self) {
+        self.unheard(|shield| drop(shield.take()));
     }
 }
 
@@ -268,6 +308,10 @@ impl World {
                 Tree::WaitFor(body, n) => world.wait_for(*body, n, &info).await,
                 Tree::Gather(all) => world.gather(all, &info).await,
                 Tree::Await(body) => world.join(*body, &info).await,
+                Tree::Shield(body) => {
+                    let (task, child) = world.spawn(*body, false);
+                    Shielded { world, child, shield: Some(shield(task)) }.await;
+                }
                 Tree::Select(body, n) => {
                     let body = world.build(*body, &info);
                     let time = pin!(sleep(secs(n)));
