@@ -9,8 +9,8 @@ use std::rc::Rc;
 
 use evloop::time::secs;
 use evloop::{
-    AllCompleted, FirstCompleted, TaskError, as_completed, catch_cancel, create_task, finally, gather,
-    gather_all, on_cancel, shield, sleep, wait, wait_for, yield_now,
+    AllCompleted, FirstCompleted, TaskError, TaskGroup, as_completed, catch_cancel, create_task, finally,
+    gather, gather_all, on_cancel, shield, sleep, wait, wait_for, yield_now,
 };
 use futures::future::{join, pending, select};
 
@@ -338,6 +338,23 @@ async fn a_deadline_around_a_shield_is_met_and_the_task_inside_runs_on() {
         wait_for(child, secs(1)).await.is_err()
     });
     assert_eq!(outcome.await, "true@6");
+    assert!((&*inner).await.is_ok());
+    assert_eq!(trace.take(), ["inner@8"]);
+}
+
+#[evloop::test]
+async fn a_deadline_around_a_group_with_a_shield_does_not_wait_for_the_task_inside() {
+    let trace = Trace::new();
+    let inner = Rc::new(worker(&trace, "inner", 7));
+    let shielded = inner.clone();
+    let outcome = trace.run(&[], async move {
+        let group = TaskGroup::scope(async |tg| {
+            let _ = tg.create_task(async move { shield(&*shielded).await });
+        });
+        wait_for(group, secs(5)).await.is_err()
+    });
+    assert_eq!(outcome.await, "true@5");
+    assert_eq!(inner.cancelling(), 0);
     assert!((&*inner).await.is_ok());
     assert_eq!(trace.take(), ["inner@8"]);
 }

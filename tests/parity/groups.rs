@@ -3,7 +3,9 @@
 use std::future::pending;
 
 use evloop::time::secs;
-use evloop::{TaskGroup, catch_cancel, create_task, current_task, gather_all, on_cancel, sleep, yield_now};
+use evloop::{
+    AllCompleted, TaskGroup, catch_cancel, create_task, current_task, on_cancel, sleep, wait, yield_now,
+};
 
 use crate::trace::{Trace, yields};
 
@@ -130,12 +132,11 @@ async fn o33_a_cancelled_parent_waits_for_its_children() {
             }
         }
     });
-    let task_ref = task.task_ref();
     yields(2).await;
     trace.log("cancel");
     task.cancel();
-    gather_all([task]).await;
-    trace.log(if task_ref.cancelled() { "cancelled" } else { "not cancelled" });
+    wait([&task], AllCompleted, None).await;
+    trace.log(if task.cancelled() { "cancelled" } else { "not cancelled" });
     assert_eq!(
         trace.take(),
         ["2:body-end", "3:cancel", "5:child cancelled", "7:parent CancelledError, count 1", "9:cancelled"]
