@@ -8,8 +8,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::context::with_current;
-use super::node::Scope;
+use super::node::{Leaf, Scope};
 use super::task::{Awaiting, Task, TaskError, TaskRef};
 
 /// What all three futures have in common.
@@ -39,25 +38,19 @@ impl Waiting {
             self.scope.release();
             return Poll::Ready(());
         }
-        let dead = with_current(|block, home| {
-            self.scope.attach(block.shared(), home, cx);
-            if self.scope.is_dead(home) {
-                return true;
-            }
-            if let Some(delivery) = self.scope.take(home) {
+        match self.scope.poll_leaf(cx) {
+            Leaf::Waits => {}
+            Leaf::Dead => return Poll::Pending,
+            Leaf::Taken(delivery) => {
                 self.scope.hold(delivery);
                 if task.done() {
                     // A request beats a value that is only just there (O17).
                     let all = self.scope.take_hold().unwrap_or(delivery);
                     self.scope.raise_out(all);
-                    return true;
+                    return Poll::Pending;
                 }
                 task.cancel();
             }
-            false
-        });
-        if dead == Some(true) {
-            return Poll::Pending;
         }
         if !task.done() {
             self.place.register(task, cx);

@@ -57,7 +57,7 @@ impl Scope {
     }
 
     /// Puts the node below the node that polls, making it at first; stores the waker.
-    pub(crate) fn attach(&mut self, shared: &Shared, home: &Home, cx: &Context<'_>) {
+    fn attach(&mut self, shared: &Shared, home: &Home, cx: &Context<'_>) {
         let parent = match home.current_node.get() {
             NIL => current_root(home),
             node => node,
@@ -250,7 +250,7 @@ impl Scope {
     }
 
     /// Takes every open offer that this node may take; returns what they are together.
-    pub(crate) fn take(&self, home: &Home) -> Option<Delivery> {
+    fn take(&self, home: &Home) -> Option<Delivery> {
         let mut tree = home.scopes.borrow_mut();
         let index = self.key.index;
         if tree.open.is_empty() || tree.is_dead(index) {
@@ -382,7 +382,7 @@ impl Scope {
     }
 
     /// Whether the node has passed its delivery on: its owner pends for ever.
-    pub(crate) fn is_dead(&self, home: &Home) -> bool {
+    fn is_dead(&self, home: &Home) -> bool {
         home.scopes.borrow().is_dead(self.key.index)
     }
 

@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::watch::News;
-use crate::kernel::{Scope, TaskError, with_current};
+use crate::kernel::{Leaf, Scope, TaskError};
 
 pub use children::{Children, Gatherable, IntoTask, TryChildren, TryGatherable};
 pub use mode::{Mode, Oks, Results, Values};
@@ -162,19 +162,13 @@ impl<C: Children, M: Mode<C> + 'static> Gathering<C, M> {
 
     /// Takes part in the awaiter's tree; `true` once a delivery was passed on: then this pends for ever.
     fn attend(&mut self, cx: &Context<'_>, all_ended: bool) -> bool {
-        let dead = with_current(|block, home| {
-            self.scope.attach(block.shared(), home, cx);
-            if self.scope.is_dead(home) {
-                return true;
-            }
-            if let Some(delivery) = self.scope.take(home) {
+        match self.scope.poll_leaf(cx) {
+            Leaf::Waits => {}
+            Leaf::Dead => return true,
+            Leaf::Taken(delivery) => {
                 self.scope.hold(delivery);
                 self.cancel_unfinished();
             }
-            false
-        });
-        if dead == Some(true) {
-            return true;
         }
         if all_ended && let Some(delivery) = self.scope.take_hold() {
             self.scope.raise_out(delivery);
