@@ -12,6 +12,21 @@
 //!   somebody who awaits a task reaches that task one iteration later than in asyncio.
 //! * **Dropping is the second way to cancel.** A future may be dropped at any await; it leaves its line, and
 //!   passes on a turn it was already given. Nothing can await then: only cancelling waits for cleanups.
+//! * **A group's body is cancelled by [`TaskGroup::cancel`](crate::TaskGroup::cancel) where the type has room for that**:
+//!   in [`cancellable`](crate::TaskGroup::cancellable), which returns an `Option`. In
+//!   [`scope`](crate::TaskGroup::scope) the body has a value to give, and only the children end.
+//! * **A child's error goes to its group alone.** In asyncio whoever awaits the child gets it, too, and then fails with
+//!   the same error once more; here the child's task ends as cancelled, with a message that says so. What leaves a
+//!   group unwrapped (`KeyboardInterrupt` there) is a panic, of the body or of a child.
+//! * **A block's deadline is in its body's hands.** [`Timeout`](crate::Timeout) is what the body of
+//!   [`timeout`](crate::timeout()) gets; before and after, there is nothing that could be in a wrong state.
+//! * **`FIRST_EXCEPTION` is two modes of [`wait`](crate::wait())**: [`FirstException`](crate::FirstException) for tasks that
+//!   return `Result`, [`FirstPanic`](crate::FirstPanic) for all others.
+//! * **[`wait`](crate::wait()) hands the tasks back** as they were given and in that order, not as sets.
+//! * **[`shield`](crate::shield()) has no outer future** that could be cancelled: one drops it, or cancels whoever awaits
+//!   it. That the inner task was cancelled is a value.
+//! * **An `Err` that nobody sees** is reported where that was asked for:
+//!   [`detach_reporting`](crate::Task::detach_reporting).
 //! * **A value that is there stands.** A task that cancels itself and then returns without suspending ends
 //!   with its value; in asyncio the value is lost.
 //! * **[`Task`](crate::Task) is awaited by value, once.** `(&task).await` clones the output, for as many
@@ -27,18 +42,26 @@
 //!   never starts.
 //! * **A cancelled [`gather`](crate::gather()) waits for all its children.** asyncio's resumes its awaiter
 //!   after the first one while others are still cleaning up.
+//! * **[`TaskGroup`](crate::TaskGroup) passes every request on to its unfinished children**, asyncio's only the first: a
+//!   child that swallowed one cannot make the group deaf. Children are cancelled in the order of their
+//!   creation. A plain drop of the group asks them to end.
+//! * **[`race`](crate::race()) and [`staggered_race`](crate::staggered_race()) run inline** and may borrow; losers are cancelled and
+//!   waited for. asyncio has the second only, inside, over tasks.
+//! * **Waiting calls of [`as_completed`](crate::as_completed())'s `next` are served strictly in their order**; after its
+//!   timeout the error comes once.
 //! * **Cancelling one awaiter of a [`Promise`](crate::Promise) leaves the promise alone.** In asyncio it
 //!   cancels the future under everybody else who awaits it.
 //! * **A deadline acts in the step that it wakes.** asyncio's only asks for a cancellation then, which comes an
 //!   iteration later: a `cancel()` after the deadline in the same iteration still wins there, here it is too
 //!   late. Of equal nested deadlines with nothing to clean up the inner one answers first.
 //! * **[`cancelling`](crate::TaskRef::cancelling) counts `cancel()` calls only**, never the deliveries of
-//!   deadlines, so it need not be corrected by those who made them.
+//!   deadlines and groups, so it need not be corrected by those who made them.
 //! * **Nobody's task is forgotten.** The loop owns its tasks until they end; asyncio's only knows them
 //!   weakly.
 //! * **Panics that nobody sees are reported**, when they happen or when the last one who could see them is
 //!   gone, not at some garbage collection.
-//! * **The end of a run waits for blocking jobs for 10 seconds**, not 300, then says so and leaves them.
+//! * **The end of a run waits for no blocking job**: it says how many run and leaves them behind. asyncio waits up to
+//!   300 s.
 //! * **Between batches the outside is asked less often while there is work**: after up to 64 steps rather
 //!   than after each batch, always at a batch boundary.
 //!   [`steps_per_look(1)`](crate::Builder::steps_per_look) is asyncio's way.
@@ -54,5 +77,5 @@
 //!   what another thread scheduled a moment earlier.
 //!
 //! # Not there yet
-//! Datagrams, Unix sockets, streams, servers, subprocesses and signals; task groups, `timeout()` blocks, `wait`, `as_completed`,
-//! `shield`; events, conditions, barriers; context variables, eager tasks, debug mode.
+//! Datagrams, Unix sockets, streams, servers and subprocesses; events, conditions, barriers; context variables, eager
+//! tasks, debug mode.

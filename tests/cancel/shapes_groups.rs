@@ -84,7 +84,7 @@ async fn an_error_is_returned_and_the_request_lands_at_the_next_suspension() {
     let t = trace.clone();
     let outcome = trace.run(&[2], async move {
         let ended = TaskGroup::try_scope::<(), _>(async |tg| {
-            let _ = tg.create_task(on_cancel(async { Ok(pending::<()>().await) }, async |_| {
+            let _ = tg.create_task(on_cancel(pending::<Result<(), _>>(), async |_| {
                 sleep(secs(3)).await;
                 Err("in the cleanup")
             }));
@@ -103,7 +103,7 @@ async fn a_catch_around_what_follows_an_error_gets_the_request() {
     let trace = Trace::new();
     let outcome = trace.run(&[2], async move {
         let ended = TaskGroup::try_scope::<(), _>(async |tg| {
-            let _ = tg.create_task(on_cancel(async { Ok(pending::<()>().await) }, async |_| Err(1)));
+            let _ = tg.create_task(on_cancel(pending::<Result<(), _>>(), async |_| Err(1)));
             Ok(())
         });
         let errors = ended.await.unwrap_err();

@@ -198,10 +198,8 @@ impl<E: 'static> Members<E> {
             self.end_children();
             self.asked.set(true);
             self.wake();
-        } else if self.len() == 0 {
-            if self.waits.get() {
-                self.heard.set(iteration());
-            }
+        } else if self.waits.get() && self.len() == 0 {
+            self.heard.set(iteration());
             self.wake();
         }
     }

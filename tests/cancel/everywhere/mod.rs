@@ -5,6 +5,7 @@
 //! combinator of tasks needs a [`Family`] and little else.
 
 mod combinators;
+mod groups;
 mod primitives;
 mod scopes;
 mod tasks;
