@@ -11,6 +11,8 @@ mod functions;
 mod gather;
 mod group;
 mod on_cancel;
+mod race;
+mod select;
 mod shield;
 mod wait;
 mod watch;
@@ -28,6 +30,8 @@ pub use gather::{
 };
 pub use group::{ErrorGroup, GroupClosed, TaskGroup, TaskGroupBuilder, TryTaskGroup};
 pub use on_cancel::{Cancelling, on_cancel};
+pub use race::{Branches, Race, Raceable, Staggered, race, staggered_race};
+pub use select::{Select, select};
 pub use shield::{Inner, Shield, Shieldable, shield};
 pub use wait::{
     AllCompleted, FirstCompleted, FirstException, FirstPanic, MayFail, ReturnWhen, Wait, Waited, wait,

@@ -11,8 +11,10 @@ mod embedding;
 mod exceptions;
 mod interval;
 mod loop_end;
+mod race;
 mod reentrancy;
 mod remote;
+mod select;
 mod spawn_traits;
 mod test_base_events;
 mod test_events;
@@ -22,6 +24,7 @@ mod test_queues;
 mod test_runners;
 #[cfg(unix)]
 mod test_selector_events;
+mod test_staggered;
 mod test_taskgroups;
 mod test_tasks;
 mod test_threads;

@@ -8,6 +8,7 @@ mod random_trees;
 mod shapes;
 mod shapes_deadlines;
 mod shapes_groups;
+mod shapes_races;
 mod shapes_waiting;
 mod support;
 mod tree_world;
