@@ -162,10 +162,10 @@ pub use runner::{run, try_run};
 pub use sync::{InvalidStateError, Lock, LockGuard, Permit, Promise, Semaphore};
 pub use tasks::{
     AllCompleted, AsCompleted, AsCompletedTimeout, Cancellation, ErrorGroup, FirstCompleted, FirstException,
-    FirstPanic, GatherError, GroupClosed, NoRunningLoop, Staggered, TaskGroup, TaskGroupBuilder,
-    TryTaskGroup, Waited, all_tasks, as_completed, call_at, call_later, call_soon, catch_cancel, create_task,
-    current_task, finally, gather, gather_all, get_running_loop, on_cancel, race, select, shield,
-    staggered_race, try_gather, wait, yield_now,
+    FirstPanic, GatherError, GroupClosed, NoRunningLoop, Scope, ScopedChild, Staggered, TaskGroup,
+    TaskGroupBuilder, TryTaskGroup, Waited, all_tasks, as_completed, call_at, call_later, call_soon,
+    catch_cancel, create_task, current_task, finally, gather, gather_all, get_running_loop, on_cancel, race,
+    scope, select, shield, staggered_race, try_gather, wait, yield_now,
 };
 pub use threads::{ToThread, to_thread};
 pub use time::{Timeout, TimeoutError, interval, now, sleep, sleep_until, timeout, timeout_at, wait_for};

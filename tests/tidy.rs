@@ -182,6 +182,7 @@ const ATOMICS_AND_LOCKS: &[(&str, &str)] = &[
     ("runtime/kernel/reactor/watched.rs", "a place that is set once, also by `&self` of two threads"),
     ("runtime/threads.rs", "the pool of threads and its jobs"),
     ("runtime/time/timeout.rs", "a deadline inside of a future that has to be `Send` and `Sync`"),
+    ("runtime/tasks/scope/ready.rs", "wakers of a scope's children, which may be called on any thread"),
     ("runtime/tasks/on_cancel.rs", "a flag inside a future that has to be `Send` and `Sync`"),
 ];
 

@@ -12,6 +12,7 @@ mod gather;
 mod group;
 mod on_cancel;
 mod race;
+mod scope;
 mod select;
 mod shield;
 mod wait;
@@ -31,6 +32,7 @@ pub use gather::{
 pub use group::{ErrorGroup, GroupClosed, TaskGroup, TaskGroupBuilder, TryTaskGroup};
 pub use on_cancel::{Cancelling, on_cancel};
 pub use race::{Branches, Race, Raceable, Staggered, race, staggered_race};
+pub use scope::{Scope, ScopedChild, scope};
 pub use select::{Select, select};
 pub use shield::{Inner, Shield, Shieldable, shield};
 pub use wait::{

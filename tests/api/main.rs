@@ -14,6 +14,7 @@ mod loop_end;
 mod race;
 mod reentrancy;
 mod remote;
+mod scope;
 mod select;
 mod spawn_traits;
 mod test_base_events;
