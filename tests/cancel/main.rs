@@ -9,6 +9,8 @@ mod shapes;
 mod shapes_deadlines;
 mod shapes_groups;
 mod shapes_races;
+mod shapes_scopes;
 mod shapes_waiting;
 mod support;
+mod tree_races;
 mod tree_world;

@@ -63,6 +63,10 @@ impl Random {
         }
         let below = depth - 1;
         match self.below(if matches!(extras, Extras::Selects | Extras::Shields) { 20 } else { 18 }) {
+        if self.one_in(5) {
+            return self.race_or_scope(depth, extras);
+        }
+        match self.below(if extras == Extras::Selects { 20 } else { 18 }) {
             0..3 => Tree::Join(self.trees(depth, extras)),
             3..5 => Tree::Seq(self.trees(depth, extras)),
             5..7 => Tree::Unordered(self.trees(depth, extras)),
@@ -80,6 +84,17 @@ impl Random {
             16..18 => Tree::Await(self.tree(below, extras).into()),
             _ if extras == Extras::Shields => Tree::Shield(self.tree(below, extras).into()),
             _ => Tree::Select(self.tree(below, extras).into(), self.below(7)),
+        }
+    }
+
+    fn race_or_scope(&mut self, depth: u32, extras: Extras) -> Tree {
+        match self.below(5) {
+            0..2 => Tree::Race(self.trees(depth, extras)),
+            2 => {
+                let delay = if self.one_in(3) { None } else { Some(self.below(5)) };
+                Tree::Staggered(self.trees(depth, extras), delay)
+            }
+            _ => Tree::Scope(self.trees(depth, extras)),
         }
     }
 

@@ -110,6 +110,30 @@ pub(crate) fn stubborn(n: u64) -> Task<&'static str> {
     })
 }
 
+pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
+
+pub(crate) async fn after<T>(n: u64, value: T) -> T {
+    evloop::sleep(secs(n)).await;
+    value
+}
+
+/// Never ends by itself and cleans up for `n` seconds.
+pub(crate) fn tidy(trace: &Trace, name: &'static str, n: u64) -> Boxed<&'static str> {
+    let trace = trace.clone();
+    Box::pin(async move {
+        let cleanup = trace.clone();
+        evloop::finally(trace.never("body"), async move { cleanup.cleanup(name, n).await }).await
+    })
+}
+
+/// Swallows its first request and gives its name `n` seconds later.
+pub(crate) fn swallows(name: &'static str, n: u64) -> Boxed<&'static str> {
+    Box::pin(async move {
+        evloop::catch_cancel(std::future::pending::<()>()).await.unwrap_err().swallow();
+        after(n, name).await
+    })
+}
+
 struct CutGuard {
     trace: Trace,
     name: &'static str,

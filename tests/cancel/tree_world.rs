@@ -12,6 +12,8 @@
 //!   forwarded the request itself;
 //! * *early*: a `TimeoutError` before its deadline;
 //! * *touched*: a task was asked to end by the poll or the drop of the shield around it.
+//! * *early*: a `TimeoutError` before its deadline, a race before its losers had ended, a scope before its
+//!   children had (`tree_races.rs`).
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -49,6 +51,11 @@ pub(crate) enum Tree {
     Shield(Box<Tree>),
     /// Drops its content by plain code after so many seconds.
     Select(Box<Tree>, u64),
+    Race(Vec<Tree>),
+    /// Attempts, of which every second one succeeds, and the delay between them.
+    Staggered(Vec<Tree>, Option<u64>),
+    /// The body, and children.
+    Scope(Vec<Tree>),
 }
 
 /// What is known about one task.
@@ -90,7 +97,7 @@ pub(crate) struct World {
     root_waker: RefCell<Option<Waker>>,
 }
 
-type Built = Pin<Box<dyn Future<Output = ()>>>;
+pub(crate) type Built = Pin<Box<dyn Future<Output = ()>>>;
 
 struct Alive(Rc<World>);
 
@@ -267,7 +274,7 @@ impl World {
         content.as_mut().expect("polled once after its end").as_mut().poll(cx).map(|()| false)
     }
 
-    fn build_all(self: &Rc<Self>, trees: Vec<Tree>, info: &Rc<Info>) -> Vec<Built> {
+    pub(crate) fn build_all(self: &Rc<Self>, trees: Vec<Tree>, info: &Rc<Info>) -> Vec<Built> {
         trees.into_iter().map(|tree| self.build(tree, info)).collect()
     }
 
@@ -312,6 +319,9 @@ impl World {
                     let (task, child) = world.spawn(*body, false);
                     Shielded { world, child, shield: Some(shield(task)) }.await;
                 }
+                Tree::Race(all) => world.race(all, &info).await,
+                Tree::Staggered(all, delay) => world.staggered(all, delay, &info).await,
+                Tree::Scope(all) => world.scope(all, &info).await,
                 Tree::Select(body, n) => {
                     let body = world.build(*body, &info);
                     let time = pin!(sleep(secs(n)));
