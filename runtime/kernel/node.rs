@@ -37,8 +37,7 @@ pub(crate) struct Scope {
     key: NodeKey,
     /// A cleanup: it takes new requests, not what it itself delays.
     cleanup: bool,
-    /// The node stays when its content is ready: a cleanup follows in it, or its owner looks at what is
-    /// left in it.
+    /// The node stays when its content is ready: a cleanup follows in it.
     stays: bool,
     /// It takes nothing and only gathers what one of its owner's branches passes on.
     branch: bool,
@@ -59,11 +58,11 @@ impl Scope {
         Self { loop_id: 0, key: NodeKey::NULL, cleanup: true, stays: false, branch: false }
     }
 
-    /// The scope around one of several branches of the node that polls it. Offers pass it by, so a branch
+    /// The scope around one of several branches of its owner's. Offers from outside pass it by, so a branch
     /// without scopes of its own stands beside the others as in a `join!`; what the branch passes on ends
-    /// here first. It stays when its content is ready.
+    /// here first, and offers of its own end the branch alone.
     pub(crate) const fn for_branch() -> Self {
-        Self { loop_id: 0, key: NodeKey::NULL, cleanup: false, stays: true, branch: true }
+        Self { loop_id: 0, key: NodeKey::NULL, cleanup: false, stays: false, branch: true }
     }
 
     /// Puts the node below the node that polls, making it at first; stores the waker.
@@ -142,6 +141,7 @@ impl Scope {
 
     /// Polls `content` under an offer of the node's own, which [`is_own`](Self::is_own) will know again: a
     /// deadline is due, a child has failed.
+    /// deadline is due, a branch has lost. It was polled before.
     pub(crate) fn poll_with_own_offer<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -159,37 +159,6 @@ impl Scope {
             self.poll_attached(home, cx, Some(offer), &mut content)
         });
         polled.unwrap_or(Polled::Pending)
-    }
-
-    /// Asks a branch to end, on behalf of the node around it, and polls it. The request is something that
-    /// is raised here rather than an offer: it waits for a cleanup that runs inside already, is offered to
-    /// whatever lives inside then, and ends the branch at last ([`is_from_around`](Self::is_from_around)
-    /// knows it again), unless somebody swallows it. `None`: no loop, hence no scopes to ask.
-    pub(crate) fn poll_to_end<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        mut content: impl FnMut(&mut Context<'_>) -> Poll<T>,
-    ) -> Option<Polled<T>> {
-        with_current(|block, home| {
-            self.attach(block.shared(), home, cx);
-            let index = self.key.index;
-            let mut wakers = Wakers::new();
-            let busy = {
-                let mut tree = home.scopes.borrow_mut();
-                let origin = tree.parent(index);
-                let delivery =
-                    Delivery { origin: tree.key(origin), offer: tree.next_serial(), step: home.steps.get() };
-                tree.raise(index, Raised { delivery, persists: false }, &mut wakers);
-                tree.is_busy_below(index)
-            };
-            // Nobody needs to be woken for it, since this is the poll; the node gets its waker back.
-            drop(wakers);
-            self.attach(block.shared(), home, cx);
-            if busy {
-                return self.poll_attached(home, cx, None, &mut content);
-            }
-            self.pass_on(home, cx, &mut content)
-        })
     }
 
     fn poll_attached<T>(
@@ -357,20 +326,9 @@ impl Scope {
         delivery.origin == self.key
     }
 
-    /// Whether a delivery comes from the node right around this one.
-    pub(crate) fn is_from_around(&mut self, delivery: &Delivery) -> bool {
-        self.in_tree(|tree, key, _| tree.key(tree.parent(key.index)) == delivery.origin).unwrap_or(false)
-    }
-
-    /// A branch has ended by itself: a request of the node around it that still waits here is void. Any
-    /// other goes on outwards when this is released.
-    pub(crate) fn forget_request_from_around(&mut self) {
-        self.in_tree(|tree, key, _| {
-            let around = tree.key(tree.parent(key.index));
-            if tree.raised(key.index).is_some_and(|r| r.delivery.origin == around) {
-                tree.take_raised(key.index);
-            }
-        });
+    /// Whether something below holds a delivery or cleans up; `None` where the node is not in the tree.
+    pub(crate) fn is_busy_below(&mut self) -> Option<bool> {
+        self.in_tree(|tree, key, _| tree.is_busy_below(key.index))
     }
 
     /// Passes a delivery on to the parent. The node is dead from here on: its owner pends for ever.

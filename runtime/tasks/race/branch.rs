@@ -2,7 +2,7 @@
 
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
-use std::task::Context;
+use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
@@ -16,6 +16,7 @@ pin_project! {
         #[pin]
         content: Option<F>,
         scope: Scope,
+        asked: bool,
     }
 }
 
@@ -24,8 +25,8 @@ pin_project! {
 pub enum Turn {
     /// As any future.
     Run,
-    /// It has lost: it is asked to end.
-    End,
+    /// It has lost: it is asked to end, once nothing cleans up in it.
+    Lose,
 }
 
 /// What a poll of a branch came to; an implementation detail.
@@ -53,7 +54,7 @@ pub trait Run<T> {
 
 impl<F> Branch<F> {
     pub(super) const fn new(content: F) -> Self {
-        Self { content: Some(content), scope: Scope::for_branch() }
+        Self { content: Some(content), scope: Scope::for_branch(), asked: false }
     }
 }
 
@@ -62,24 +63,42 @@ pub(super) fn caught<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
     panic::catch_unwind(AssertUnwindSafe(f)).map_err(Panic::new)
 }
 
+/// Polls a branch that has lost and was not asked to end yet. A cleanup that runs in it goes before: an offer
+/// would cut it. `None`: there is nobody to ask.
+fn lose<T>(
+    scope: &mut Scope,
+    asked: &mut bool,
+    cx: &mut Context<'_>,
+    content: &mut impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Option<Polled<T>> {
+    // Not in a tree: it was never polled, or there is no loop.
+    if scope.is_busy_below()? {
+        let polled = scope.poll(cx, &mut *content);
+        if !matches!(polled, Polled::Pending) || scope.is_busy_below() == Some(true) {
+            return Some(polled);
+        }
+    }
+    *asked = true;
+    Some(scope.poll_with_own_offer(cx, content))
+}
+
 impl<F: Future> Run<F::Output> for Branch<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, turn: Turn) -> Step<F::Output> {
         let mut this = self.project();
         let polled = {
             let Some(mut content) = this.content.as_mut().as_pin_mut() else { return Step::Over };
-            let content = |cx: &mut Context<'_>| content.as_mut().poll(cx);
+            let mut content = |cx: &mut Context<'_>| content.as_mut().poll(cx);
+            let (scope, asked) = (&mut *this.scope, &mut *this.asked);
             caught(|| match turn {
-                Turn::Run => Some(this.scope.poll(cx, content)),
-                // What was never polled is just dropped.
-                Turn::End if !this.scope.is_attached() => None,
-                Turn::End => this.scope.poll_to_end(cx, content),
+                Turn::Lose if !*asked => lose(scope, asked, cx, &mut content),
+                Turn::Run | Turn::Lose => Some(scope.poll(cx, &mut content)),
             })
         };
         let mut passes_on = None;
         let step = match polled {
             Ok(Some(Polled::Pending)) => return Step::Pending,
             Ok(Some(Polled::Ready(value))) => Step::Ended(value),
-            Ok(Some(Polled::Taken(delivery))) if this.scope.is_from_around(&delivery) => Step::Over,
+            Ok(Some(Polled::Taken(delivery))) if this.scope.is_own(&delivery) => Step::Over,
             Ok(Some(Polled::Taken(delivery))) => {
                 passes_on = Some(delivery);
                 Step::PassedOn
@@ -91,10 +110,7 @@ impl<F: Future> Run<F::Output> for Branch<F> {
         let dropped = caught(|| this.content.set(None));
         match passes_on {
             Some(delivery) => this.scope.raise_out(delivery),
-            None => {
-                this.scope.forget_request_from_around();
-                this.scope.release();
-            }
+            None => this.scope.release(),
         }
         match (step, dropped) {
             (step, Ok(())) | (step @ Step::Panicked(_), Err(_)) => step,

@@ -28,10 +28,8 @@ pub(super) struct Standing<D> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Undecided,
-    /// The losers are being asked to end.
+    /// The losers are asked to end and waited for.
     Decided,
-    /// They have been asked, and are waited for.
-    Ending,
     Over,
 }
 
@@ -140,11 +138,6 @@ impl<D> Standing<D> {
         None
     }
 
-    /// How a loser is polled now.
-    fn turn(&self) -> Turn {
-        if self.stage == Stage::Decided { Turn::End } else { Turn::Run }
-    }
-
     /// Polls the losers of a race that is decided, each by one call of the closure it is given; ready when
     /// all are over. `lost` gets what a loser gives all the same.
     pub(super) fn wait_for_losers<T>(
@@ -153,8 +146,8 @@ impl<D> Standing<D> {
         mut lost: impl FnMut(usize, T),
         visit: impl FnOnce(&mut dyn FnMut(usize, Pin<&mut dyn Run<T>>)),
     ) -> Poll<()> {
-        let (turn, mut waiting) = (self.turn(), false);
-        visit(&mut |index, branch| match branch.poll(cx, turn) {
+        let mut waiting = false;
+        visit(&mut |index, branch| match branch.poll(cx, Turn::Lose) {
             Step::Pending => waiting = true,
             Step::Ended(value) => {
                 if let Err(panic) = caught(|| lost(index, value)) {
@@ -165,7 +158,6 @@ impl<D> Standing<D> {
             Step::PassedOn => self.owe(),
             Step::Over => {}
         });
-        self.stage = Stage::Ending;
         if waiting || self.owes { Poll::Pending } else { Poll::Ready(()) }
     }
 }
