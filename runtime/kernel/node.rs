@@ -140,8 +140,7 @@ impl Scope {
     }
 
     /// Polls `content` under an offer of the node's own, which [`is_own`](Self::is_own) will know again: a
-    /// deadline is due, a child has failed.
-    /// deadline is due, a branch has lost. It was polled before.
+    /// deadline is due, a child has failed, a branch has lost.
     pub(crate) fn poll_with_own_offer<T>(
         &mut self,
         cx: &mut Context<'_>,

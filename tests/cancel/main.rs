@@ -12,5 +12,6 @@ mod shapes_races;
 mod shapes_scopes;
 mod shapes_waiting;
 mod support;
+mod tree_groups;
 mod tree_races;
 mod tree_world;

@@ -15,6 +15,7 @@ use evloop::time::{secs, sleep_until};
 use evloop::{Clock, EventLoop, all_tasks, now, sleep, yield_now};
 
 use crate::support::nodes;
+use crate::tree_groups::{Group, GroupEnd};
 use crate::tree_world::{Tree, World};
 
 /// Trees of a default run: two to three seconds without optimization, for all tests.
@@ -62,11 +63,13 @@ impl Random {
             return self.leaf(extras);
         }
         let below = depth - 1;
-        match self.below(if matches!(extras, Extras::Selects | Extras::Shields) { 20 } else { 18 }) {
         if self.one_in(5) {
             return self.race_or_scope(depth, extras);
         }
-        match self.below(if extras == Extras::Selects { 20 } else { 18 }) {
+        if self.one_in(4) {
+            return self.group_or_block(depth, extras);
+        }
+        match self.below(if matches!(extras, Extras::Selects | Extras::Shields) { 20 } else { 18 }) {
             0..3 => Tree::Join(self.trees(depth, extras)),
             3..5 => Tree::Seq(self.trees(depth, extras)),
             5..7 => Tree::Unordered(self.trees(depth, extras)),
@@ -95,6 +98,28 @@ impl Random {
                 Tree::Staggered(self.trees(depth, extras), delay)
             }
             _ => Tree::Scope(self.trees(depth, extras)),
+        }
+    }
+
+    fn group_or_block(&mut self, depth: u32, extras: Extras) -> Tree {
+        let body = self.tree(depth - 1, extras).into();
+        match self.below(6) {
+            0..2 => Tree::Group(Group { body, children: self.trees(depth, extras), end: GroupEnd::Value }),
+            2..4 => {
+                let children = self.trees(depth, extras);
+                // The last one may be the body's.
+                let failing = self.below(children.len() as u64 + 1) as usize;
+                Tree::Group(Group { body, children, end: GroupEnd::Failure(failing) })
+            }
+            4 => Tree::Group(Group {
+                body,
+                children: self.trees(depth, extras),
+                end: GroupEnd::Cancel(self.below(6)),
+            }),
+            _ => {
+                let moved = self.tree(depth - 1, extras).into();
+                Tree::Block(body, self.below(6), moved, self.below(8))
+            }
         }
     }
 

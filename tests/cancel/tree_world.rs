@@ -20,6 +20,7 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use evloop::tasks::Shield;
 use evloop::time::secs;
@@ -30,6 +31,7 @@ use futures::future::{Either, join_all, pending, select};
 use futures::stream::{FuturesUnordered, StreamExt};
 
 use crate::support::iteration;
+use crate::tree_groups::Group;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Tree {
@@ -56,6 +58,9 @@ pub(crate) enum Tree {
     Staggered(Vec<Tree>, Option<u64>),
     /// The body, and children.
     Scope(Vec<Tree>),
+    Group(Group),
+    /// A body and its deadline; then another one, when both are moved.
+    Block(Box<Tree>, u64, Box<Tree>, u64),
 }
 
 /// What is known about one task.
@@ -72,6 +77,8 @@ pub(crate) struct Info {
     fresh: Cell<u64>,
     /// The iteration in which code in it last dropped something.
     dropped: Cell<u64>,
+    /// It has failed, and its group has the error.
+    failed: Cell<bool>,
 }
 
 impl Info {
@@ -81,6 +88,24 @@ impl Info {
 
     pub(crate) fn done(&self) -> bool {
         self.task.borrow().as_ref().is_some_and(|task| task.done())
+    }
+
+    pub(crate) fn is_task(&self, task: &TaskRef) {
+        *self.task.borrow_mut() = Some(task.clone());
+    }
+
+    pub(crate) fn fails(&self) {
+        self.failed.set(true);
+    }
+
+    /// Something in it was dropped, or returned, that leaves a request to the next suspension.
+    pub(crate) fn drops(&self) {
+        self.dropped.set(iteration());
+    }
+
+    /// A scope in it makes an offer of its own.
+    pub(crate) fn deadline_comes(&self) {
+        self.deadline.set(iteration());
     }
 }
 
@@ -126,7 +151,7 @@ impl Drop for Ended {
 }
 
 /// Calls its closure when dropped, unless it was told that all is well or plain code drops.
-struct Watch<F: FnMut()> {
+pub(crate) struct Watch<F: FnMut()> {
     world: Rc<World>,
     armed: Rc<Cell<bool>>,
     check: F,
@@ -221,7 +246,19 @@ impl World {
         self.spawn(tree, true).0.detach();
     }
 
-    fn spawn(self: &Rc<Self>, tree: Tree, is_root: bool) -> (evloop::Task<()>, Rc<Info>) {
+    fn spawn(self: &Rc<Self>, tree: Tree, is_root: bool) -> (Task<()>, Rc<Info>) {
+        let (body, info) = self.prepare(tree, is_root);
+        let task = create_task(body);
+        info.is_task(&task);
+        (task, info)
+    }
+
+    /// A task's body, and what is to be known about the task.
+    pub(crate) fn prepare(
+        self: &Rc<Self>,
+        tree: Tree,
+        is_root: bool,
+    ) -> (impl Future<Output = ()> + 'static, Rc<Info>) {
         let info = Rc::new(Info {
             task: RefCell::default(),
             asked: Cell::new(0),
@@ -231,6 +268,7 @@ impl World {
             seen: Cell::new(0),
             fresh: Cell::new(0),
             dropped: Cell::new(0),
+            failed: Cell::new(false),
         });
         let number = self.tasks.borrow().len();
         self.tasks.borrow_mut().push(info.clone());
@@ -239,7 +277,7 @@ impl World {
         let mut content = Some(self.build(tree, &info));
         let alive = self.alive();
         let ended = Ended(self.clone());
-        let task = create_task(async move {
+        let body = async move {
             let _held = (alive, ended);
             let dropped = poll_fn(|cx| {
                 if own.cancelling() > own.seen.replace(own.cancelling()) {
@@ -255,9 +293,8 @@ impl World {
             if !dropped && own.asked.get() > 0 && own.swallowed.get() <= own.asked.get() {
                 world.violation("lost", format!("task {number} returned a value"));
             }
-        });
-        *info.task.borrow_mut() = Some(task.task_ref());
-        (task, info)
+        };
+        (body, info)
     }
 
     /// Polls what a task contains; `true`: it was dropped by plain code.
@@ -278,7 +315,7 @@ impl World {
         trees.into_iter().map(|tree| self.build(tree, info)).collect()
     }
 
-    fn build(self: &Rc<Self>, tree: Tree, info: &Rc<Info>) -> Built {
+    pub(crate) fn build(self: &Rc<Self>, tree: Tree, info: &Rc<Info>) -> Built {
         let (world, info, alive) = (self.clone(), info.clone(), self.alive());
         Box::pin(async move {
             let _alive = alive;
@@ -322,13 +359,15 @@ impl World {
                 Tree::Race(all) => world.race(all, &info).await,
                 Tree::Staggered(all, delay) => world.staggered(all, delay, &info).await,
                 Tree::Scope(all) => world.scope(all, &info).await,
+                Tree::Group(group) => world.group(group, &info).await,
+                Tree::Block(body, n, moved, m) => world.block((*body, n), (*moved, m), &info).await,
                 Tree::Select(body, n) => {
                     let body = world.build(*body, &info);
                     let time = pin!(sleep(secs(n)));
                     if let Either::Right((_, body)) = select(body, time).await {
                         let before = world.dropping.replace(true);
                         drop(body);
-                        info.dropped.set(iteration());
+                        info.drops();
                         world.dropping.set(before);
                     }
                 }
@@ -370,7 +409,7 @@ impl World {
         .await;
     }
 
-    fn watch<F: FnMut()>(self: &Rc<Self>, armed: &Rc<Cell<bool>>, check: F) -> Watch<F> {
+    pub(crate) fn watch<F: FnMut()>(self: &Rc<Self>, armed: &Rc<Cell<bool>>, check: F) -> Watch<F> {
         Watch { world: self.clone(), armed: armed.clone(), check }
     }
 
@@ -404,23 +443,31 @@ impl World {
     }
 
     async fn wait_for(self: &Rc<Self>, body: Tree, n: u64, info: &Rc<Info>) {
-        let deadline = evloop::now() + secs(n);
-        let mut body = self.build(body, info);
-        let (mut polled, mut opened) = (0, false);
-        // A deadline that has come polls its content a second time in that step, under its own offer.
-        let own = info.clone();
-        let content = poll_fn(move |cx| {
-            let again = std::mem::replace(&mut polled, iteration()) == iteration();
-            if again && !opened && evloop::now() >= deadline {
-                opened = true;
-                own.deadline.set(iteration());
-            }
-            body.as_mut().poll(cx)
-        });
+        let deadline = Cell::new(evloop::now() + secs(n));
+        let content = self.asked_by_deadline(&deadline, self.build(body, info), info);
         let result = wait_for(content, secs(n)).await;
-        if result.is_err() && evloop::now() < deadline {
+        if result.is_err() && evloop::now() < deadline.get() {
             self.violation("early", format!("a deadline after {n}"));
         }
+    }
+
+    /// A deadline that has come polls its content a second time in that step, under its own offer.
+    pub(crate) async fn asked_by_deadline(
+        &self,
+        deadline: &Cell<Instant>,
+        content: impl Future<Output = ()>,
+        info: &Info,
+    ) {
+        let (mut content, mut polled, mut opened) = (pin!(content), 0, false);
+        poll_fn(|cx| {
+            let again = std::mem::replace(&mut polled, iteration()) == iteration();
+            if again && !opened && evloop::now() >= deadline.get() {
+                opened = true;
+                info.deadline_comes();
+            }
+            content.as_mut().poll(cx)
+        })
+        .await;
     }
 
     async fn gather(self: &Rc<Self>, all: Vec<Tree>, _info: &Rc<Info>) {
@@ -462,7 +509,12 @@ impl World {
     }
 
     /// Polls something that waits for children, and sees whether it asked them to end.
-    fn forwards<T>(&self, children: &[Rc<Info>], forwarded: &mut bool, poll: impl FnOnce() -> T) -> T {
+    pub(crate) fn forwards<T>(
+        &self,
+        children: &[Rc<Info>],
+        forwarded: &mut bool,
+        poll: impl FnOnce() -> T,
+    ) -> T {
         let before: Vec<u32> = children.iter().map(|child| child.cancelling()).collect();
         let result = poll();
         for (child, before) in children.iter().zip(before) {
@@ -478,7 +530,7 @@ impl World {
     pub(crate) fn check_end(&self) {
         for (number, info) in self.tasks.borrow().iter().enumerate() {
             let cancelled = info.task.borrow().as_ref().is_some_and(|task| task.cancelled());
-            if cancelled && info.cancelling() == 0 && !self.dropping.get() {
+            if cancelled && info.cancelling() == 0 && !info.failed.get() && !self.dropping.get() {
                 self.violation("unasked", format!("task {number} ended cancelled"));
             }
         }
