@@ -143,6 +143,8 @@ mod kernel;
 pub mod net;
 pub mod queue;
 mod runner;
+#[cfg(unix)]
+pub mod signal;
 mod spawn;
 pub mod sync;
 pub mod tasks;
@@ -159,6 +161,8 @@ pub use kernel::{
 };
 pub use queue::{GetNowaitError, LifoQueue, PriorityQueue, PutNowaitError, Queue, QueueShutDown};
 pub use runner::{run, try_run};
+#[cfg(unix)]
+pub use signal::ctrl_c;
 pub use sync::{InvalidStateError, Lock, LockGuard, Permit, Promise, Semaphore};
 pub use tasks::{
     AllCompleted, AsCompleted, AsCompletedTimeout, Cancellation, ErrorGroup, FirstCompleted, FirstException,

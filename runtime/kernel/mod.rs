@@ -57,12 +57,12 @@ pub use task::{CallbackId, CancelledError, Panic, Task, TaskError, TaskRef};
 pub use timer_handle::TimerHandle;
 
 pub(crate) use clock::real_now;
-pub(crate) use context::with_current;
+pub(crate) use context::{Visit, with_current};
 pub(crate) use job::JobTicket;
 pub(crate) use loop_handle::{far_from, spawn_here};
 pub(crate) use node::{Leaf, Polled, Scope, Token, raise_here};
 pub(crate) use reactor::Direction;
-pub(crate) use report::{report_error, report_error_of, report_panic};
+pub(crate) use report::{guarded, report_error, report_error_of, report_panic};
 pub(crate) use scope::delivery::Delivery;
 pub(crate) use slots::Who;
 pub(crate) use source::{Done, Reading, Source, Writing};

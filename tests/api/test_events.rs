@@ -1,7 +1,7 @@
 //! CPython's `test_events`: running, callbacks, threads, handles.
 //!
 //! Deviations and what has no counterpart:
-//! * signals, datagrams, pipes, subprocesses: not there yet. Connections and servers, as far as they are sockets
+//! * signals: `tests/signal`; datagrams, pipes, subprocesses: not there yet. Connections and servers, as far as they are sockets
 //!   and not transports: `tests/net/tcp`.
 //! * `test_close_running_event_loop`: a running loop is borrowed, so it cannot be dropped.
 //! * `test_close`: on a closed loop callbacks are dropped and their handles say cancelled, tasks panic with

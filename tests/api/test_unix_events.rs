@@ -1,7 +1,7 @@
 //! CPython's `test_unix_events`: what of it needs descriptors only.
 //!
-//! Not ported: signals, children, pipes as transports, Unix servers, `sock_sendfile`, fork: not there yet. Pipes
-//! as descriptors are in `tests/net`.
+//! Not ported: children, pipes as transports, Unix servers, `sock_sendfile`: not there yet. Pipes as descriptors are
+//! in `tests/net`, signals in `tests/signal`, fork in `tests/interrupts`.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;

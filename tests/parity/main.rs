@@ -32,7 +32,6 @@
 //! | scenario | needs |
 //! |---|---|
 //! | O26, O27; O37: the barrier | `Event`, `Condition`, `Barrier` |
-//! | O36: signals | signal handlers |
 //! | O37: eager tasks | eager tasks |
 
 mod callbacks;

@@ -112,8 +112,6 @@ fn o35_the_end_of_run_cancels_what_is_left_and_waits_for_its_cleanup() {
 /// calls `call_soon(after)`; main waits for `after`.
 ///
 /// CPython: `2:before | 2:thr 0 | 2:thr 1 | 2:thr 2 | 2:after | 3:main`. Ours: the same.
-///
-/// Left out of O36: signals, which the crate does not have yet.
 #[evloop::test]
 async fn o36_calls_from_other_threads_enter_the_same_fifo() {
     let trace = Trace::new();
@@ -151,4 +149,37 @@ async fn o36_mail_stands_behind_what_was_only_woken_after_it() {
     trace.log("main");
     yields(2).await;
     assert_eq!(trace.take(), ["2:before", "2:main", "2:thr"]);
+}
+
+/// O36, signals. main adds a handler for SIGUSR1 that sets what it waits for, sends the signal to its own thread,
+/// and calls `call_soon(soon)`. The handler is a callback like others: its byte is read in tick 2, after `soon`.
+///
+/// CPython: `1:after kill | 2:soon | 3:sig | 4:main`. Ours: the same.
+#[cfg(unix)]
+#[evloop::test]
+async fn o36_a_signals_handler_is_an_ordinary_entry() {
+    use evloop::signal::Signal;
+    let (trace, promise) = (Trace::new(), Promise::new());
+    let handle = get_running_loop().unwrap();
+    let (sig, setter) = (trace.clone(), promise.clone());
+    let handler = move || {
+        sig.log("sig");
+        setter.set_result(()).unwrap();
+    };
+    handle.add_signal_handler(Signal::SIGUSR1, handler).unwrap();
+    raise_sigusr1();
+    trace.log("after kill");
+    call_soon(trace.logs("soon"));
+    promise.await.unwrap();
+    trace.log("main");
+    assert!(handle.remove_signal_handler(Signal::SIGUSR1));
+    assert_eq!(trace.take(), ["1:after kill", "2:soon", "3:sig", "4:main"]);
+}
+
+/// On this very thread, as Python's main thread is the one that handles it: it has arrived when this returns.
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "raise, which no safe library has")]
+fn raise_sigusr1() {
+    // SAFETY: a number.
+    assert_eq!(unsafe { libc::raise(libc::SIGUSR1) }, 0);
 }

@@ -1,6 +1,8 @@
 """How a run begins and ends, and what other threads add to it: O25, O35, O36."""
 
 import asyncio
+import os
+import signal
 import threading
 
 from ticks import TickLoop, Trace, by_hand, run_chosen, scenario, yields
@@ -108,6 +110,18 @@ async def O36_main_only_yields(t):
     await asyncio.sleep(0)
     t.log("main")
     await yields(2)
+
+
+@scenario
+async def O36_signals(t):
+    event = asyncio.Event()
+    t.loop.add_signal_handler(signal.SIGUSR1, lambda: (t.log("sig"), event.set()))
+    os.kill(os.getpid(), signal.SIGUSR1)
+    t.log("after kill")
+    t.loop.call_soon(t.log, "soon")
+    await event.wait()
+    t.log("main")
+    t.loop.remove_signal_handler(signal.SIGUSR1)
 
 
 if __name__ == "__main__":

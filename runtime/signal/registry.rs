@@ -1,0 +1,105 @@
+//! Which signals somebody in this process listens to: our handler is installed with the first listener, and what
+//! was there before is put back with the last.
+//!
+//! A listener here is a loop that listens, however many streams and callbacks it has. The lock is never taken
+//! in the handler.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::post_box::PostBox;
+use super::unix::{self, Action};
+
+static TABLE: Mutex<Table> = Mutex::new(Table { process: 0, signals: BTreeMap::new() });
+
+struct Table {
+    /// Whose listeners these are. A forked child has a copy, and none of the listeners.
+    process: u32,
+    signals: BTreeMap<i32, Installed>,
+}
+
+struct Installed {
+    listeners: usize,
+    /// What to put back.
+    former: Action,
+    /// When the last listener left, somebody else's handler was in place, which may call ours: it must not be
+    /// called by ours in its turn.
+    below: bool,
+}
+
+fn table() -> MutexGuard<'static, Table> {
+    // No foreign code runs under this lock.
+    let mut table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
+    let process = std::process::id();
+    if table.process != process {
+        table.process = process;
+        table.signals.values_mut().for_each(|installed| installed.listeners = 0);
+    }
+    table
+}
+
+/// One more loop listens.
+pub(super) fn listen(number: i32) -> io::Result<()> {
+    let mut table = table();
+    if let Some(installed) = table.signals.get_mut(&number) {
+        // Without a listener it is ours in a forked child only.
+        if installed.listeners == 0 && !Action::of(number)?.is_ours() {
+            installed.former = unix::install(number, !installed.below)?;
+        }
+        unix::listens_here(number);
+        installed.listeners += 1;
+    } else {
+        let former = unix::install(number, true)?;
+        table.signals.insert(number, Installed { listeners: 1, former, below: false });
+    }
+    Ok(())
+}
+
+/// One loop less listens.
+pub(super) fn leave(number: i32) {
+    let mut table = table();
+    let Some(installed) = table.signals.get_mut(&number).filter(|installed| installed.listeners > 0) else {
+        return;
+    };
+    installed.listeners -= 1;
+    if installed.listeners == 0 {
+        installed.below |= !unix::restore(number, &installed.former);
+        if !installed.below {
+            table.signals.remove(&number);
+        }
+    }
+}
+
+/// Whether the signal does what it does by default, if nobody here listens.
+pub(super) fn is_default(number: i32) -> bool {
+    let table = table();
+    match Action::of(number) {
+        Ok(action) if action.is_ours() => {
+            table.signals.get(&number).is_some_and(|installed| installed.former.is_default())
+        }
+        Ok(action) => action.is_default(),
+        Err(_) => false,
+    }
+}
+
+/// A post box for a loop.
+pub(super) fn take_post_box() -> &'static PostBox {
+    let _table = table();
+    let mut next = unix::post_boxes();
+    while let Some(post_box) = next {
+        if !post_box.taken.load(Ordering::Relaxed) {
+            post_box.taken.store(true, Ordering::Relaxed);
+            return post_box;
+        }
+        next = post_box.next;
+    }
+    unix::add_post_box()
+}
+
+/// The loop does not need it any more. It is closed.
+pub(super) fn give_post_box_back(post_box: &'static PostBox) {
+    let _table = table();
+    post_box.taken.store(false, Ordering::Relaxed);
+}
