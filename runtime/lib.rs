@@ -160,7 +160,7 @@ pub use kernel::{
     TaskRef, TimerHandle,
 };
 pub use queue::{GetNowaitError, LifoQueue, PriorityQueue, PutNowaitError, Queue, QueueShutDown};
-pub use runner::{run, try_run};
+pub use runner::{Runner, RunnerBuilder, run, try_run};
 #[cfg(unix)]
 pub use signal::ctrl_c;
 pub use sync::{InvalidStateError, Lock, LockGuard, Permit, Promise, Semaphore};

@@ -2,7 +2,7 @@
 //!
 //! Threads are started when work waits and nobody is idle, up to a limit, and end after some idle time.
 //! Jobs wait in one queue; one that was not begun when its future is dropped is never run. At the end of
-//! [`run`](crate::run) the jobs that run are waited for, but not for ever.
+//! [`run`](crate::run) nobody waits for those that run: they are counted and left behind.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -12,9 +12,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::kernel::{JobTicket, LoopHandle, real_now, report_panic, with_current};
+use crate::kernel::{JobTicket, LoopHandle, report_panic, with_current};
 
 /// How long a thread without work stays.
 const IDLE: Duration = Duration::from_secs(10);
@@ -22,7 +22,8 @@ const IDLE: Duration = Duration::from_secs(10);
 const MORE_THAN_PROCESSORS: usize = 4;
 const MOST_THREADS: usize = 32;
 
-type Job = Box<dyn FnOnce() + Send>;
+/// It says itself when it is over, since that comes before its awaiter hears of it.
+type Job = Box<dyn FnOnce(&PoolShared) + Send>;
 
 /// A loop's pool.
 pub(crate) struct Pool {
@@ -32,7 +33,6 @@ pub(crate) struct Pool {
 struct PoolShared {
     state: Mutex<PoolState>,
     work: Condvar,
-    ended: Condvar,
 }
 
 #[derive(Default)]
@@ -41,6 +41,7 @@ struct PoolState {
     threads: usize,
     idle: usize,
     named: usize,
+    /// Functions that run.
     busy: usize,
     closed: bool,
 }
@@ -54,7 +55,7 @@ impl PoolShared {
 
 impl Pool {
     fn new() -> Self {
-        let shared = PoolShared { state: Mutex::default(), work: Condvar::new(), ended: Condvar::new() };
+        let shared = PoolShared { state: Mutex::default(), work: Condvar::new() };
         Self { shared: Arc::new(shared) }
     }
 
@@ -87,33 +88,24 @@ impl Pool {
         }
     }
 
-    /// Refuses new work, drops what was not begun and waits for what runs, `limit` at most. Returns how
-    /// many jobs are still running.
-    pub(crate) fn shut_down(&self, limit: Duration) -> usize {
+    /// Refuses new work and drops what was not begun. Returns how many functions still run.
+    pub(crate) fn shut_down(&self) -> usize {
         let mut state = self.shared.lock();
         state.closed = true;
         let waiting = std::mem::take(&mut state.jobs);
+        let running = state.busy;
         drop(state);
         self.shared.work.notify_all();
         for job in waiting {
             caught(|| drop(job));
         }
-        let deadline = real_now().checked_add(limit);
-        let mut state = self.shared.lock();
-        while state.busy > 0 {
-            let left = deadline.map_or(IDLE, |d: Instant| d.saturating_duration_since(real_now()));
-            if left.is_zero() {
-                break;
-            }
-            state = self.shared.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        state.busy
+        running
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.shut_down(Duration::ZERO);
+        self.shut_down();
     }
 }
 
@@ -129,12 +121,8 @@ fn work(shared: &PoolShared) {
         if let Some(job) = state.jobs.pop_front() {
             state.busy += 1;
             drop(state);
-            caught(job);
+            caught(|| job(shared));
             state = shared.lock();
-            state.busy -= 1;
-            if state.closed {
-                shared.ended.notify_all();
-            }
             continue;
         }
         if state.closed {
@@ -275,13 +263,16 @@ where
     let slot = Arc::new(Slot { state: Mutex::new(SlotState::Waiting(waker)) });
     let job = {
         let slot = slot.clone();
-        Box::new(move || {
+        Box::new(move |pool: &PoolShared| {
             // It ends after the wake below, and also if the job is dropped unrun.
             let ticket = ticket;
             if matches!(*slot.lock(), SlotState::Abandoned) {
+                pool.lock().busy -= 1;
                 return;
             }
             let result = panic::catch_unwind(AssertUnwindSafe(f));
+            // Before anybody hears of the result, and may end the loop.
+            pool.lock().busy -= 1;
             let former = std::mem::replace(&mut *slot.lock(), SlotState::Done(result));
             if let SlotState::Waiting(waker) = former {
                 waker.wake();

@@ -281,7 +281,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("net", &["kernel", "time", "threads"]),
     ("spawn", &["kernel", "tasks"]),
     ("signal", &["kernel"]),
-    ("runner", &["kernel", "tasks", "threads"]),
+    ("runner", &["kernel", "threads", "signal"]),
     ("testing", &["kernel", "sync", "queue", "time", "tasks", "threads", "runner"]),
     ("deviations", &[]),
 ];

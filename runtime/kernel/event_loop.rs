@@ -100,35 +100,20 @@ impl EventLoop {
     /// `loop.run_until_complete(main)`.
     #[track_caller]
     pub fn run_until_complete<F: IntoFuture>(&mut self, main: F) -> Result<F::Output, RunError> {
-        let location = Location::caller();
+        self.begin_main(main, Location::caller())?.run()
+    }
+
+    /// Enters the loop and makes a task of `main`. A call of its own, since it moves a future about that may be
+    /// large: the room that takes on the stack is free again while the future is polled.
+    pub(crate) fn begin_main<'a, F: IntoFuture + 'a>(
+        &'a mut self,
+        main: F,
+        location: &'static Location<'static>,
+    ) -> Result<MainRun<'a, F::Output>, RunError> {
         let running = Running::start(self, self.settings.timer_slack)?;
-        let future = main.into_future();
-        let mut task =
-            running.with_home(|home| BorrowedTask::spawn(&self.loop_ref, home, future, location))?;
-        // It may be scheduled already when somebody else stops this run; the next is not its business.
-        let over = Rc::new(Cell::new(false));
-        let callback = task.task_ref().add_done_callback({
-            let (over, handle) = (over.clone(), self.handle());
-            move |_| {
-                if !over.get() {
-                    handle.stop();
-                }
-            }
-        });
-        let result = running.turn_until_stopped();
-        over.set(true);
-        task.task_ref().remove_done_callback(callback);
-        result?;
-        match task.take_result() {
-            Some(Ok(value)) => Ok(value),
-            Some(Err(TaskError::Cancelled(error))) => Err(RunError::Cancelled(error)),
-            Some(Err(TaskError::Panicked(panic))) => {
-                drop(task);
-                drop(running);
-                panic.resume()
-            }
-            None => Err(RunError::Stopped),
-        }
+        let home = running.entered.home().ok_or_else(closed)?;
+        let task = BorrowedTask::spawn(&self.loop_ref, home, main.into_future(), location);
+        Ok(MainRun { task, running })
     }
 
     /// Runs until [`stop`](LoopHandle::stop) is called; if it was called before, for one iteration.
@@ -178,6 +163,11 @@ impl EventLoop {
     /// # Errors
     /// [`RunError::AlreadyRunning`], [`RunError::Io`], or [`RunError::Stopped`] if a cleanup calls `stop()`.
     pub fn cancel_all_tasks(&mut self) -> Result<(), RunError> {
+        self.cancel_all_tasks_until(&Cell::new(false))
+    }
+
+    /// As [`cancel_all_tasks`](Self::cancel_all_tasks), and returns as well once somebody says that it is enough.
+    pub(crate) fn cancel_all_tasks_until(&mut self, enough: &Cell<bool>) -> Result<(), RunError> {
         let running = Running::start(self, self.settings.timer_slack)?;
         let mut left = running.with_home(live_tasks)?;
         for task in &left {
@@ -187,7 +177,7 @@ impl EventLoop {
             while left.last().is_some_and(TaskRef::done) {
                 left.pop();
             }
-            if left.is_empty() {
+            if left.is_empty() || enough.get() {
                 return Ok(());
             }
             running.turn(None)?;
@@ -259,6 +249,45 @@ impl std::os::fd::AsFd for EventLoop {
     /// Readable when the loop needs a turn for something other than a deadline.
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.loop_ref.cell().shared().poller.as_fd()
+    }
+}
+
+/// A run of a main task that has begun, and of the loop. Dropped, both end: the task first.
+pub(crate) struct MainRun<'a, T> {
+    task: BorrowedTask<'a, T>,
+    running: Running<'a>,
+}
+
+impl<T> MainRun<'_, T> {
+    pub(crate) fn task(&self) -> &TaskRef {
+        self.task.task_ref()
+    }
+
+    /// Runs until the task has ended.
+    pub(crate) fn run(mut self) -> Result<T, RunError> {
+        // It may be scheduled already when somebody else stops this run; the next is not its business.
+        let over = Rc::new(Cell::new(false));
+        let callback = self.task().add_done_callback({
+            let (over, handle) = (over.clone(), self.running.event_loop.handle());
+            move |_| {
+                if !over.get() {
+                    handle.stop();
+                }
+            }
+        });
+        let result = self.running.turn_until_stopped();
+        over.set(true);
+        self.task().remove_done_callback(callback);
+        result?;
+        match self.task.take_result() {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(TaskError::Cancelled(error))) => Err(RunError::Cancelled(error)),
+            Some(Err(TaskError::Panicked(panic))) => {
+                drop(self);
+                panic.resume()
+            }
+            None => Err(RunError::Stopped),
+        }
     }
 }
 

@@ -14,9 +14,11 @@ pub enum RunError {
     AlreadyRunning,
     /// The main task was cancelled.
     Cancelled(CancelledError),
+    /// Ctrl-C: see [`Runner`](crate::Runner).
+    Interrupted,
     /// `stop()` was called before the main task ended.
     Stopped,
-    /// The loop was dropped from inside.
+    /// The loop was dropped from inside, or the [`Runner`](crate::Runner) is closed.
     Closed,
     /// Nothing can happen any more; see [`Builder::detect_stuck`](crate::Builder::detect_stuck).
     Stuck(Stuck),
@@ -31,8 +33,11 @@ impl fmt::Display for RunError {
                 "a loop runs on this thread already; await the future there, or run it on another thread",
             ),
             Self::Cancelled(error) => write!(f, "the main task was {error}"),
+            Self::Interrupted => f.write_str("interrupted by Ctrl-C"),
             Self::Stopped => f.write_str("the loop was stopped before the main task ended"),
-            Self::Closed => f.write_str("the loop was dropped while it was used"),
+            Self::Closed => {
+                f.write_str("the loop is closed: it was dropped from inside, or its Runner was closed before")
+            }
             Self::Stuck(stuck) => stuck.fmt(f),
             Self::Io(error) => write!(f, "the system's poller failed: {error}"),
         }

@@ -4,14 +4,15 @@
 //! * connections, servers, datagrams, `sock_sendfile`, `test_ipaddr_info`,
 //!   `test_single_selecter_event_callback_after_stopping`, `test_set_nodelay`: no sockets yet.
 //! * `test_set_default_executor`: the pool cannot be replaced.
-//! * `test_shutdown_default_executor_timeout`: the limit is 10 s of real time, too long to be tested.
+//! * `test_shutdown_default_executor_timeout`: the end of a run waits for no blocking job at all, see `test_threads`.
 //! * `test_call_later_negative_delays`: a `Duration` is not negative; a time that has passed stands for it.
 //! * `test_check_thread`: a `LoopHandle` is `!Send`, so the compiler refuses a foreign thread.
 //! * `test_set_debug`, `test_env_var_debug`, `test_log_slow_callbacks`: no debug mode yet.
 //! * `test_run_until_complete_loop`: a task of another loop can be awaited, see `test_tasks`.
 //! * `test_default_exc_handler_broken`: the default handler cannot be replaced; writing to a closed standard
 //!   error is ignored.
-//! * `test_run_forever_keyboard_interrupt`: no signals. A panic takes the place of Python's fatal errors.
+//! * `test_run_forever_keyboard_interrupt`: SIGINT is the `Runner`'s business alone (`tests/interrupts`). A panic takes
+//!   the place of Python's fatal errors.
 
 #![expect(non_snake_case, reason = "CPython's names, some of which are of private methods")]
 

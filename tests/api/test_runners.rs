@@ -1,23 +1,24 @@
-//! CPython's `test_runners`, and what `run` and `try_run` promise beyond.
-//!
-//! `asyncio.Runner` is `EventLoop` here: `run_until_complete` as often as one likes, and its end is its drop.
+//! CPython's `test_runners`, and what `run`, `try_run` and `Runner` promise beyond. What is about Ctrl-C is in
+//! `tests/interrupts`: it needs a process's main thread.
 //!
 //! Not ported:
 //! * `test_asyncio_run_debug`, `Runner test_debug`, `test_non_debug`: no debug mode yet.
 //! * `Runner test_run_keeps_context`: no context variables yet.
-//! * `Runner test_interrupt_*`, `test_signal_install_not_supported_ok`: no signals yet; nothing is installed.
-//! * `Runner test_double_close`, `test_second_with_block_raises`: a dropped value cannot be used again.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use evloop::time::secs;
 use evloop::{
-    EventLoop, RunError, all_tasks, catch_cancel, create_task, current_task, finally, get_running_loop, now,
-    run, sleep, try_run, yield_now,
+    Clock, EventLoop, RunError, Runner, all_tasks, catch_cancel, create_task, current_task, finally,
+    get_running_loop, now, run, sleep, try_run, yield_now,
 };
 
-use crate::support::{Log, forever_with, panic_of, reports, virtual_loop};
+use crate::support::{Log, forever_with, panic_of, reports, reports_of, virtual_loop};
+
+fn virtual_runner() -> Runner {
+    Runner::builder().event_loop(EventLoop::builder().clock(Clock::Virtual)).build().unwrap()
+}
 
 #[test]
 fn test_asyncio_run_return() {
@@ -89,35 +90,59 @@ fn test_asyncio_run_reports_hanging_tasks_errors() {
 
 #[test]
 fn test_run() {
-    let mut event_loop = virtual_loop();
-    let handle = event_loop.handle();
-    assert_eq!(event_loop.run_until_complete(async { "first" }).unwrap(), "first");
+    let mut runner = virtual_runner();
+    let handle = runner.handle();
+    assert_eq!(runner.run(async { "first" }).unwrap(), "first");
     let background = handle.create_task(sleep(secs(5)));
-    assert_eq!(event_loop.run_until_complete(async { "second" }).unwrap(), "second");
+    assert_eq!(runner.run(async { "second" }).unwrap(), "second");
     assert!(!background.done(), "tasks stay in the loop between runs");
-    event_loop.run_until_complete(background).unwrap().unwrap();
-    drop(event_loop);
+    runner.run(background).unwrap().unwrap();
+    drop(runner);
     assert!(handle.is_closed() && !handle.is_running());
 }
 
 #[test]
 fn test_explicit_close() {
-    let mut event_loop = virtual_loop();
-    let handle = event_loop.handle();
-    event_loop.run_until_complete(async {}).unwrap();
+    let mut runner = virtual_runner();
+    let handle = runner.handle();
+    runner.run(async {}).unwrap();
     assert!(!handle.is_closed());
-    drop(event_loop);
-    assert!(handle.is_closed());
+    runner.close().unwrap();
+    assert!(handle.is_closed() && runner.handle().is_closed());
     assert!(panic_of(|| handle.create_task(async {})).contains("the event loop is closed"));
 }
 
 #[test]
+fn test_double_close() {
+    let log = Log::new();
+    let mut runner = virtual_runner();
+    runner.handle().create_task(forever_with(log.on_drop("dropped"))).detach();
+    runner.close().unwrap();
+    assert_eq!(log.take(), ["dropped"]);
+    runner.close().unwrap();
+    drop(runner);
+    assert!(log.is_empty());
+}
+
+#[test]
+fn test_second_with_block_raises() {
+    let mut runner = virtual_runner();
+    runner.run(async {}).unwrap();
+    runner.close().unwrap();
+    let log = Log::new();
+    let again = runner.run(forever_with(log.on_drop("main was dropped")));
+    assert!(matches!(again, Err(RunError::Closed)), "{again:?}");
+    assert_eq!(log.take(), ["main was dropped"]);
+    let text = again.unwrap_err().to_string();
+    assert_eq!(text, "the loop is closed: it was dropped from inside, or its Runner was closed before");
+}
+
+#[test]
 fn test_recursive_run() {
-    let mut outer = virtual_loop();
-    let mut inner = virtual_loop();
-    let nested = outer.run_until_complete(async { inner.run_until_complete(async {}) }).unwrap();
+    let (mut outer, mut inner) = (virtual_runner(), virtual_runner());
+    let nested = outer.run(async { inner.run(async {}) }).unwrap();
     assert!(matches!(nested, Err(RunError::AlreadyRunning)), "{nested:?}");
-    assert!(inner.run_until_complete(async {}).is_ok(), "it works afterwards");
+    assert!(inner.run(async {}).is_ok(), "it works afterwards");
 }
 
 // Beyond asyncio's list.
@@ -342,6 +367,95 @@ fn cleanups_may_take_their_time_and_start_tasks_of_their_own() {
     assert_eq!(log.take(), ["b after 1", "a after 3"]);
     assert_eq!(handle.time() - start, secs(3 * 3600));
     assert!(handle.all_tasks().is_empty());
+}
+
+#[test]
+fn a_runner_that_is_dropped_lets_the_others_clean_up() {
+    let log = Log::new();
+    let mut runner = virtual_runner();
+    let sink = log.clone();
+    runner.handle().create_task(finally(sleep(secs(3600)), async move { sink.push("cleaned up") })).detach();
+    runner.run(yield_now()).unwrap();
+    drop(runner);
+    assert_eq!(log.take(), ["cleaned up"]);
+}
+
+#[test]
+fn after_a_panic_of_main_the_runner_goes_on() {
+    let mut runner = virtual_runner();
+    let text = panic_of(|| {
+        let _ = runner.run(async { panic!("main's") });
+    });
+    assert_eq!(text, "main's");
+    assert_eq!(runner.run(async { 2 }).unwrap(), 2);
+}
+
+#[test]
+fn cleanups_have_as_much_time_as_they_need_unless_there_is_a_limit() {
+    for (grace, needed, expected) in [(None, 86_400, true), (Some(5), 4, true), (Some(5), 6, false)] {
+        let mut builder = Runner::builder().event_loop(EventLoop::builder().clock(Clock::Virtual));
+        if let Some(grace) = grace {
+            builder = builder.grace(secs(grace));
+        }
+        let mut runner = builder.build().unwrap();
+        let cleaned_up = Rc::new(Cell::new(false));
+        let cleanup = {
+            let cleaned_up = cleaned_up.clone();
+            async move {
+                sleep(secs(needed)).await;
+                cleaned_up.set(true);
+            }
+        };
+        runner.handle().create_task(finally(sleep(secs(1)), cleanup)).detach();
+        runner.run(yield_now()).unwrap();
+        let said = reports_of(&runner.handle());
+        runner.close().unwrap();
+        assert_eq!(cleaned_up.get(), expected, "grace {grace:?}, needed {needed}");
+        assert_eq!(said.is_empty(), expected);
+    }
+}
+
+#[test]
+fn who_is_not_done_in_time_is_named_and_dropped() {
+    let log = Log::new();
+    let builder = Runner::builder().event_loop(EventLoop::builder().clock(Clock::Virtual));
+    let mut runner = builder.grace(secs(5)).build().unwrap();
+    let handle = runner.handle();
+    let errors = log.clone();
+    handle.set_exception_handler(move |context| {
+        errors.push(format!("{}: {}", context.message(), context.error().unwrap()))
+    });
+    let stuck = |name: &'static str, took: u64| {
+        let dropped = log.on_drop(format!("{name} dropped"));
+        finally(sleep(secs(3600)), async move {
+            sleep(secs(took)).await;
+            forever_with(dropped).await;
+        })
+    };
+    let start = handle.time();
+    let (first, line) = (handle.create_task(stuck("first", 1)), line!());
+    first.set_name("first");
+    first.detach();
+    handle.create_task(finally(sleep(secs(3600)), sleep(secs(4)))).detach();
+    let second = handle.create_task(stuck("second", 2));
+    second.set_name("second");
+    runner.run(yield_now()).unwrap();
+    runner.run(async { assert_eq!(now(), start) }).unwrap();
+    runner.close().unwrap();
+    let file = file!();
+    assert_eq!(
+        log.take(),
+        [
+            format!(
+                "the time for cleanups is over, and what is not done is dropped: first created at {file}:{line}:33, \
+                 second created at {file}:{}:25",
+                line + 4
+            ),
+            String::from("first dropped"),
+            String::from("second dropped"),
+        ]
+    );
+    assert!(second.done());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use evloop::time::{millis, secs};
 use evloop::{create_task, gather, now, sleep, to_thread, yield_now};
 
-use crate::support::{reports, virtual_loop};
+use crate::support::{Log, reports, virtual_loop};
 
 #[evloop::test]
 async fn test_to_thread() {
@@ -202,23 +202,51 @@ fn an_abandoned_value_that_panics_when_dropped_does_not_hold_up_the_end_of_the_r
     assert!(began.elapsed() < secs(5), "the job has ended, though badly: {:?}", began.elapsed());
 }
 
+/// The function runs until the test lets it end, which it does after the run: were the run to wait for it, both would
+/// wait for ever.
 #[test]
-fn the_end_of_a_run_waits_for_functions_that_run() {
-    let finished = Arc::new(AtomicBool::new(false));
-    evloop::run({
-        let finished = finished.clone();
-        async move {
-            let (started, has_started) = mpsc::channel();
-            create_task(to_thread(move || {
-                started.send(()).unwrap();
-                std::thread::sleep(millis(20));
-                finished.store(true, Ordering::SeqCst);
-            }))
-            .detach();
-            to_thread(move || has_started.recv().unwrap()).await;
-        }
+fn the_end_of_a_run_waits_for_no_function_and_reports_those_that_run() {
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let (ended, has_ended) = mpsc::channel();
+    let said = evloop::run(async move {
+        let said = Log::new();
+        let sink = said.clone();
+        evloop::get_running_loop().unwrap().set_exception_handler(move |context| {
+            sink.push(format!("{}: {}", context.message(), context.error().unwrap()));
+        });
+        let (started, has_started) = mpsc::channel();
+        create_task(to_thread(move || {
+            started.send(()).unwrap();
+            let _ = may_go_on.recv();
+            ended.send(()).unwrap();
+        }))
+        .detach();
+        to_thread(move || has_started.recv().unwrap()).await;
+        said
     });
-    assert!(finished.load(Ordering::SeqCst));
+    assert_eq!(
+        said.take(),
+        ["the run is over, and blocking jobs are left behind: 1 function given to to_thread still runs"]
+    );
+    drop(go_on);
+    has_ended.recv_timeout(secs(20)).expect("it was left alone, not killed");
+}
+
+/// Its thread may still be busy with its own affairs when the run is over: nobody need know.
+#[test]
+fn a_function_whose_value_was_awaited_is_over() {
+    for _ in 0..200 {
+        let said = evloop::run(async {
+            let said = Log::new();
+            let sink = said.clone();
+            evloop::get_running_loop()
+                .unwrap()
+                .set_exception_handler(move |context| sink.push(context.message()));
+            to_thread(|| ()).await;
+            said
+        });
+        assert!(said.is_empty(), "{:?}", said.take());
+    }
 }
 
 #[test]

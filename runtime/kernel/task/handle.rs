@@ -430,7 +430,7 @@ pub(crate) struct BorrowedTask<'a, T> {
 }
 
 impl<'a, T> BorrowedTask<'a, T> {
-    /// Starts it. The guard must be dropped, not forgotten: it stays in the kernel's own frames.
+    /// Starts it. The guard must be dropped, not forgotten: it stays in this crate's own frames.
     pub(crate) fn spawn<F: Future<Output = T> + 'a>(
         loop_ref: &LoopRef,
         home: &Home,

@@ -1,0 +1,79 @@
+//! How a runner is to be.
+
+use std::io;
+use std::time::Duration;
+
+use super::life::Runner;
+use crate::kernel::{Builder, EventLoop};
+
+/// Settings for a [`Runner`], all with defaults.
+///
+/// # Examples
+/// ```
+/// use evloop::{Clock, EventLoop, Runner, sleep, time::{millis, secs}};
+///
+/// let mut runner = Runner::builder()
+///     .event_loop(EventLoop::builder().clock(Clock::Virtual))
+///     .grace(millis(500))
+///     .build()?;
+/// runner.run(sleep(secs(3600)))?;
+/// runner.close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder makes nothing until `build` is called"]
+pub struct RunnerBuilder {
+    event_loop: Builder,
+    pub(super) settings: Settings,
+}
+
+/// What is the runner's own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    pub(super) grace: Option<Duration>,
+    pub(super) handle_sigint: bool,
+}
+
+impl RunnerBuilder {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self { event_loop: EventLoop::builder(), settings: Settings { grace: None, handle_sigint: true } }
+    }
+
+    /// The settings of the loop.
+    ///
+    /// # asyncio
+    /// `Runner(loop_factory=…)`.
+    pub fn event_loop(mut self, builder: Builder) -> Self {
+        self.event_loop = builder;
+        self
+    }
+
+    /// How much of the loop's time the tasks that are left have for their cleanups when the runner is closed.
+    /// Whoever is not done then is named to the exception handler, with the place where the task was created,
+    /// and dropped. By default there is no limit but Ctrl-C.
+    pub fn grace(mut self, time: Duration) -> Self {
+        self.settings.grace = Some(time);
+        self
+    }
+
+    /// Whether to do about Ctrl-C what [`Runner`] says. On by default; off, SIGINT is left alone.
+    pub fn handle_sigint(mut self, handle: bool) -> Self {
+        self.settings.handle_sigint = handle;
+        self
+    }
+
+    /// Makes the runner and its loop; this thread becomes their home.
+    ///
+    /// # Errors
+    /// If the system refuses a poller: no descriptors left.
+    pub fn build(self) -> io::Result<Runner> {
+        Ok(Runner::with(self.event_loop.build()?, self.settings))
+    }
+}
+
+impl Default for RunnerBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}

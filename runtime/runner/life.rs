@@ -1,0 +1,150 @@
+//! A loop that runs one main after the other, and its end.
+
+use std::fmt;
+use std::io;
+use std::panic::Location;
+
+use super::builder::{RunnerBuilder, Settings};
+use super::interrupt::Interrupted;
+use super::shutdown;
+use crate::kernel::{EventLoop, LoopHandle, RunError};
+
+/// Runs one main after the other on one loop, and ends the loop in an orderly way. [`run`](crate::run) is one of these,
+/// used once.
+///
+/// # Ctrl-C
+/// On the process's main thread, on the system's clock, and only if SIGINT still ends the process, SIGINT means this
+/// while `main` runs (Unix only; [`handle_sigint(false)`](RunnerBuilder::handle_sigint) to opt out):
+///
+/// 1. The first cancels `main`, once. If it then ends cancelled, `run` returns [`RunError::Interrupted`]; if it goes on,
+///    its value is returned; if somebody else has cancelled it as well, that stays [`RunError::Cancelled`].
+/// 2. The second ends the run at once, as does the first that comes while the runner is being closed: no cleanup is waited
+///    for, everything is dropped.
+/// 3. If the loop has not even noticed the one before, because a step of a task is stuck in blocking code, the process ends
+///    by the signal.
+///
+/// A listener of the program's own ([`ctrl_c`](crate::ctrl_c), a stream, a callback) comes first: while there is one, in
+/// whatever loop, it has SIGINT and the runner does nothing. What SIGINT did before is restored after each run.
+///
+/// # asyncio
+/// `asyncio.Runner`. Instead of `with`: [`close`](Self::close), or the drop.
+///
+/// # Examples
+/// ```
+/// use evloop::Runner;
+///
+/// let mut runner = Runner::new()?;
+/// let task = runner.run(async { evloop::create_task(async { 20 }) })?;
+/// assert_eq!(runner.run(async { task.await.unwrap() + 1 })?, 21);
+/// runner.close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Runner {
+    /// `None` once it is closed.
+    event_loop: Option<EventLoop>,
+    handle: LoopHandle,
+    settings: Settings,
+    /// Nothing is to be waited for any more.
+    at_once: bool,
+}
+
+impl Runner {
+    /// A runner with default settings, and its loop.
+    ///
+    /// # Errors
+    /// If the system refuses a poller: no descriptors left.
+    pub fn new() -> io::Result<Self> {
+        Self::builder().build()
+    }
+
+    /// A runner with other settings.
+    pub fn builder() -> RunnerBuilder {
+        RunnerBuilder::new()
+    }
+
+    pub(super) fn with(event_loop: EventLoop, settings: Settings) -> Self {
+        let handle = event_loop.handle();
+        Self { event_loop: Some(event_loop), handle, settings, at_once: false }
+    }
+
+    /// Runs `main` until it ends, and the loop's other tasks meanwhile; they stay in the loop for the next run.
+    ///
+    /// `main` may borrow: it and its output are dropped before this returns.
+    ///
+    /// # Errors
+    /// [`RunError::Cancelled`] if `main` was cancelled, [`RunError::Interrupted`] if that was Ctrl-C;
+    /// [`RunError::Stopped`] if `stop()` was called first; [`RunError::AlreadyRunning`] inside of a running loop;
+    /// [`RunError::Closed`] after [`close`](Self::close); [`RunError::Io`] if the system's wait fails.
+    ///
+    /// # Panics
+    /// If `main` panics: the panic goes on here.
+    ///
+    /// # asyncio
+    /// `runner.run(main())`.
+    #[track_caller]
+    pub fn run<F: IntoFuture>(&mut self, main: F) -> Result<F::Output, RunError> {
+        let location = Location::caller();
+        let Some(event_loop) = &mut self.event_loop else { return Err(RunError::Closed) };
+        self.at_once = false;
+        let run = event_loop.begin_main(main, location)?;
+        if !self.settings.handle_sigint {
+            return run.run();
+        }
+        let interrupted = Interrupted::new();
+        let interrupts = interrupted.cancels(run.task(), &self.handle);
+        let output = run.run();
+        drop(interrupts);
+        self.at_once = interrupted.twice();
+        interrupted.settle(output)
+    }
+
+    /// The loop, for its own thread.
+    ///
+    /// # asyncio
+    /// `runner.get_loop()`.
+    #[must_use]
+    pub fn handle(&self) -> LoopHandle {
+        self.handle.clone()
+    }
+
+    /// Ends all that is left and drops the loop; nothing happens the second time. A runner that is dropped does
+    /// the same.
+    ///
+    /// Every unfinished task is cancelled once, and the loop runs until they have ended, cleanups that await
+    /// included; panics are told to the exception handler. [`grace`](RunnerBuilder::grace) limits that, and so does Ctrl-C.
+    /// Jobs of [`to_thread`](crate::to_thread) are not waited for: those that were not begun are dropped, those that run
+    /// are counted, reported and left behind.
+    ///
+    /// # Errors
+    /// [`RunError::Interrupted`] by Ctrl-C, [`RunError::Io`] if the system's wait fails, [`RunError::AlreadyRunning`]
+    /// inside of a running loop; the loop is closed all the same, and what is left is dropped.
+    ///
+    /// # asyncio
+    /// `runner.close()`, which waits for executor threads, 300 seconds at most.
+    pub fn close(&mut self) -> Result<(), RunError> {
+        let Some(mut event_loop) = self.event_loop.take() else { return Ok(()) };
+        let ended = if self.at_once { Ok(()) } else { shutdown::end_tasks(&mut event_loop, self.settings) };
+        shutdown::leave_jobs(&self.handle);
+        ended
+    }
+
+    /// Closes it after its only run.
+    pub(super) fn close_after<T>(&mut self, output: &Result<T, RunError>) -> Result<(), RunError> {
+        // Nothing was begun, or nothing can end by itself.
+        self.at_once |= matches!(output, Err(RunError::AlreadyRunning | RunError::Stuck(_)));
+        self.close()
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        // As in asyncio, the others may clean up although main has failed, by a panic that goes on after this.
+        let _ = self.close();
+    }
+}
+
+impl fmt::Debug for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runner").field("event_loop", &self.event_loop).finish_non_exhaustive()
+    }
+}
