@@ -95,7 +95,7 @@ impl LoopHandle {
     /// ```
     #[doc(alias = "on_signal")]
     pub fn add_signal_handler(&self, signal: Signal, callback: impl FnMut() + 'static) -> io::Result<()> {
-        let signals = LoopSignals::of(self)?;
+        let signals = LoopSignals::of(self, std::process::id())?;
         match signals.callback(signal) {
             Some(handler) => {
                 handler.change(Some(Box::new(callback)));

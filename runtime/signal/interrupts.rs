@@ -16,11 +16,12 @@ impl Interrupts {
     /// `None` where it is not for a runner to take: on another thread, or if SIGINT already has an action; and
     /// if the system refuses, since a program is to run all the same.
     pub(crate) fn start(handle: &LoopHandle, hook: impl Fn() + 'static) -> Option<Self> {
-        if !unix::on_main_thread() || !registry::is_default(libc::SIGINT) {
+        let process = std::process::id();
+        if !unix::on_main_thread(process) || !registry::is_default(libc::SIGINT, process) {
             return None;
         }
-        let signals = LoopSignals::of(handle).ok()?;
-        signals.add_interrupts(Rc::new(hook)).ok()?;
+        let signals = LoopSignals::of(handle, process).ok()?;
+        signals.add_interrupts(Rc::new(hook), process).ok()?;
         Some(Self { signals })
     }
 }

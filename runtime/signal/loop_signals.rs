@@ -53,10 +53,8 @@ struct Mailbox {
 
 impl Mailbox {
     fn new(process: u32) -> io::Result<Self> {
-        let (reader, writer) = io::pipe()?;
-        rustix::io::ioctl_fionbio(&reader, true)?;
-        rustix::io::ioctl_fionbio(&writer, true)?;
-        let post_box = registry::take_post_box();
+        let (reader, writer) = pipe()?;
+        let post_box = registry::take_post_box(process);
         post_box.open(writer.as_raw_fd(), process);
         Ok(Self { post_box, reader, _writer: writer })
     }
@@ -65,9 +63,27 @@ impl Mailbox {
 impl Drop for Mailbox {
     fn drop(&mut self) {
         // Before the pipe is closed.
-        self.post_box.close(std::process::id());
-        registry::give_post_box_back(self.post_box);
+        let process = std::process::id();
+        self.post_box.close(process);
+        registry::give_post_box_back(self.post_box, process);
     }
+}
+
+/// A pipe that never blocks.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn pipe() -> io::Result<(io::PipeReader, io::PipeWriter)> {
+    use rustix::pipe::{PipeFlags, pipe_with};
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    Ok((reader.into(), writer.into()))
+}
+
+/// A pipe that never blocks.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn pipe() -> io::Result<(io::PipeReader, io::PipeWriter)> {
+    let (reader, writer) = io::pipe()?;
+    rustix::io::ioctl_fionbio(&reader, true)?;
+    rustix::io::ioctl_fionbio(&writer, true)?;
+    Ok((reader, writer))
 }
 
 /// The loop's own reference, in its table of extensions: what it drops is over.
@@ -85,11 +101,11 @@ fn closed() -> io::Error {
 
 impl LoopSignals {
     /// Those of a loop, made on first use.
-    pub(super) fn of(handle: &LoopHandle) -> io::Result<Rc<Self>> {
+    pub(super) fn of(handle: &LoopHandle, process: u32) -> io::Result<Rc<Self>> {
         let make = || {
             AtTheLoopsEnd(Rc::new(Self {
                 handle: handle.clone(),
-                process: std::process::id(),
+                process,
                 mailbox: RefCell::default(),
                 listeners: RefCell::default(),
                 interrupts: RefCell::default(),
@@ -142,18 +158,19 @@ impl LoopSignals {
     }
 
     fn add(self: &Rc<Self>, signal: Signal, kind: Kind) -> io::Result<()> {
-        let mailbox = self.mailbox()?;
+        let process = std::process::id();
+        let mailbox = self.mailbox(process)?;
         if !self.listens(signal) {
             mailbox.post_box.want(signal.byte());
-            if let Err(error) = registry::listen(signal.as_raw()) {
+            if let Err(error) = registry::listen(signal.as_raw(), process) {
                 mailbox.post_box.want_no_more(signal.byte());
                 return Err(error);
             }
         }
         self.listeners.borrow_mut().push(Listener { signal, kind });
-        self.watch().inspect_err(|_| {
+        self.watch(&mailbox).inspect_err(|_| {
             let last = self.listeners.borrow_mut().pop();
-            self.left(signal);
+            self.left(signal, process);
             drop(last);
         })
     }
@@ -163,8 +180,9 @@ impl LoopSignals {
         let place = listeners.iter().position(|listener| which(listener.signal, &listener.kind))?;
         let listener = listeners.remove(place);
         drop(listeners);
-        self.left(listener.signal);
-        self.watch_no_more();
+        let process = std::process::id();
+        self.left(listener.signal, process);
+        self.watch_no_more(process);
         Some(listener.kind)
     }
 
@@ -173,46 +191,43 @@ impl LoopSignals {
     }
 
     /// Somebody has left who listened to this signal.
-    fn left(&self, signal: Signal) {
-        if !self.listens(signal) && self.is_ours() {
+    fn left(&self, signal: Signal, process: u32) {
+        if !self.listens(signal) && self.process == process {
             if let Some(mailbox) = &*self.mailbox.borrow() {
                 mailbox.post_box.want_no_more(signal.byte());
             }
-            registry::leave(signal.as_raw());
+            registry::leave(signal.as_raw(), process);
         }
     }
 
     /// The `Runner` begins to listen to SIGINT, if nobody else does. What came for it earlier is gone.
-    pub(super) fn add_interrupts(self: &Rc<Self>, hook: Rc<dyn Fn()>) -> io::Result<()> {
-        let mailbox = self.mailbox()?;
+    pub(super) fn add_interrupts(self: &Rc<Self>, hook: Rc<dyn Fn()>, process: u32) -> io::Result<()> {
+        let mailbox = self.mailbox(process)?;
         mailbox.post_box.want(INTERRUPT);
-        registry::listen(libc::SIGINT).inspect_err(|_| mailbox.post_box.want_no_more(INTERRUPT))?;
+        registry::listen(libc::SIGINT, process).inspect_err(|_| mailbox.post_box.want_no_more(INTERRUPT))?;
         *self.interrupts.borrow_mut() = Some(hook);
-        self.watch().inspect_err(|_| self.remove_interrupts())
+        self.watch(&mailbox).inspect_err(|_| self.remove_interrupts())
     }
 
     pub(super) fn remove_interrupts(self: &Rc<Self>) {
         let hook = self.interrupts.borrow_mut().take();
-        if hook.is_none() || !self.is_ours() {
+        let process = std::process::id();
+        if hook.is_none() || self.process != process {
             return;
         }
         if let Some(mailbox) = self.mailbox.borrow().clone() {
             mailbox.post_box.want_no_more(INTERRUPT);
-            registry::leave(libc::SIGINT);
+            registry::leave(libc::SIGINT, process);
             if mailbox.post_box.notice() {
                 // It came too late, and is not the next run's.
                 while self.read(&mailbox) {}
             }
         }
-        self.watch_no_more();
+        self.watch_no_more(process);
     }
 
-    fn is_ours(&self) -> bool {
-        self.process == std::process::id()
-    }
-
-    fn mailbox(&self) -> io::Result<Rc<Mailbox>> {
-        if self.over.get() || !self.is_ours() {
+    fn mailbox(&self, process: u32) -> io::Result<Rc<Mailbox>> {
+        if self.over.get() || self.process != process {
             return Err(closed());
         }
         let mut place = self.mailbox.borrow_mut();
@@ -224,19 +239,18 @@ impl LoopSignals {
         Ok(mailbox)
     }
 
-    fn watch(self: &Rc<Self>) -> io::Result<()> {
+    fn watch(self: &Rc<Self>, mailbox: &Mailbox) -> io::Result<()> {
         if self.watching.get() {
             return Ok(());
         }
-        let mailbox = self.mailbox()?;
         let this = Rc::downgrade(self);
         self.handle.add_reader(&mailbox.reader, move || arrived(&this))?;
         self.watching.set(true);
         Ok(())
     }
 
-    fn watch_no_more(&self) {
-        if !self.is_ours() {
+    fn watch_no_more(&self, process: u32) {
+        if self.process != process {
             // A forked child has the parent's poller, not a copy of it.
             return;
         }
@@ -294,13 +308,14 @@ impl LoopSignals {
         self.over.set(true);
         let listeners = self.listeners.take();
         let hook = self.interrupts.take();
-        if self.is_ours() {
+        let process = std::process::id();
+        if self.process == process {
             let mut signals: Vec<_> = listeners.iter().map(|listener| listener.signal.as_raw()).collect();
             signals.sort_unstable();
             signals.dedup();
-            signals.into_iter().for_each(registry::leave);
+            signals.into_iter().for_each(|signal| registry::leave(signal, process));
             if hook.is_some() {
-                registry::leave(libc::SIGINT);
+                registry::leave(libc::SIGINT, process);
             }
         }
         drop(self.mailbox.take());

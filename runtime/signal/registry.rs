@@ -2,7 +2,8 @@
 //! was there before is put back with the last.
 //!
 //! A listener here is a loop that listens, however many streams and callbacks it has. The lock is never taken
-//! in the handler.
+//! in the handler. `process` is this process's number: each run of a program comes here several times, and asks the
+//! system for it once.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -29,10 +30,9 @@ struct Installed {
     below: bool,
 }
 
-fn table() -> MutexGuard<'static, Table> {
+fn table(process: u32) -> MutexGuard<'static, Table> {
     // No foreign code runs under this lock.
     let mut table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
-    let process = std::process::id();
     if table.process != process {
         table.process = process;
         table.signals.values_mut().for_each(|installed| installed.listeners = 0);
@@ -41,25 +41,25 @@ fn table() -> MutexGuard<'static, Table> {
 }
 
 /// One more loop listens.
-pub(super) fn listen(number: i32) -> io::Result<()> {
-    let mut table = table();
+pub(super) fn listen(number: i32, process: u32) -> io::Result<()> {
+    let mut table = table(process);
     if let Some(installed) = table.signals.get_mut(&number) {
         // Without a listener it is ours in a forked child only.
         if installed.listeners == 0 && !Action::of(number)?.is_ours() {
-            installed.former = unix::install(number, !installed.below)?;
+            installed.former = unix::install(number, !installed.below, process)?;
         }
-        unix::listens_here(number);
+        unix::listens_here(number, process);
         installed.listeners += 1;
     } else {
-        let former = unix::install(number, true)?;
+        let former = unix::install(number, true, process)?;
         table.signals.insert(number, Installed { listeners: 1, former, below: false });
     }
     Ok(())
 }
 
 /// One loop less listens.
-pub(super) fn leave(number: i32) {
-    let mut table = table();
+pub(super) fn leave(number: i32, process: u32) {
+    let mut table = table(process);
     let Some(installed) = table.signals.get_mut(&number).filter(|installed| installed.listeners > 0) else {
         return;
     };
@@ -73,8 +73,8 @@ pub(super) fn leave(number: i32) {
 }
 
 /// Whether the signal does what it does by default, if nobody here listens.
-pub(super) fn is_default(number: i32) -> bool {
-    let table = table();
+pub(super) fn is_default(number: i32, process: u32) -> bool {
+    let table = table(process);
     match Action::of(number) {
         Ok(action) if action.is_ours() => {
             table.signals.get(&number).is_some_and(|installed| installed.former.is_default())
@@ -85,8 +85,8 @@ pub(super) fn is_default(number: i32) -> bool {
 }
 
 /// A post box for a loop.
-pub(super) fn take_post_box() -> &'static PostBox {
-    let _table = table();
+pub(super) fn take_post_box(process: u32) -> &'static PostBox {
+    let _table = table(process);
     let mut next = unix::post_boxes();
     while let Some(post_box) = next {
         if !post_box.taken.load(Ordering::Relaxed) {
@@ -99,7 +99,7 @@ pub(super) fn take_post_box() -> &'static PostBox {
 }
 
 /// The loop does not need it any more. It is closed.
-pub(super) fn give_post_box_back(post_box: &'static PostBox) {
-    let _table = table();
+pub(super) fn give_post_box_back(post_box: &'static PostBox, process: u32) {
+    let _table = table(process);
     post_box.taken.store(false, Ordering::Relaxed);
 }

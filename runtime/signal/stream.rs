@@ -66,7 +66,7 @@ pub fn signal(kind: Signal) -> io::Result<Signals> {
     let handle = LoopHandle::current().ok_or_else(|| {
         io::Error::other("there is no running event loop to hear signals: call this inside of evloop::run")
     })?;
-    let signals = LoopSignals::of(&handle)?;
+    let signals = LoopSignals::of(&handle, std::process::id())?;
     let waiting = signals.add_stream(kind)?;
     Ok(Signals { signal: kind, signals, waiting })
 }

@@ -127,7 +127,7 @@ pub(super) fn exists(number: c_int) -> bool {
 }
 
 /// Installs our handler and returns the action before it, which our handler calls if `chained`.
-pub(super) fn install(number: c_int, chained: bool) -> io::Result<Action> {
+pub(super) fn install(number: c_int, chained: bool, process: u32) -> io::Result<Action> {
     let place = &FORMER[number as usize];
     let remember = |former: &Action| {
         let handler = if chained || !former.is_function() { former.handler() } else { libc::SIG_IGN };
@@ -136,7 +136,7 @@ pub(super) fn install(number: c_int, chained: bool) -> io::Result<Action> {
     // Before the first signal can come; and once more, should another thread have changed it meanwhile.
     let former = Action::of(number)?;
     remember(&former);
-    listens_here(number);
+    listens_here(number, process);
     let mut action = Action::new(ours(), libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK);
     if former.is_function() {
         // It wants these held back while it runs.
@@ -148,8 +148,8 @@ pub(super) fn install(number: c_int, chained: bool) -> io::Result<Action> {
 }
 
 /// This process listens to the signal: it is not the copy of one that does.
-pub(super) fn listens_here(number: c_int) {
-    FORMER[number as usize].process.store(std::process::id(), Ordering::SeqCst);
+pub(super) fn listens_here(number: c_int, process: u32) {
+    FORMER[number as usize].process.store(process, Ordering::SeqCst);
 }
 
 /// Puts an action back if ours is still there; says whether it was.
@@ -171,16 +171,17 @@ pub(super) fn add_post_box() -> &'static PostBox {
 }
 
 /// Whether this is the thread that `main` runs on.
-pub(super) fn on_main_thread() -> bool {
+pub(super) fn on_main_thread(process: u32) -> bool {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
         // SAFETY: it has no arguments and cannot fail.
         let thread = unsafe { libc::gettid() };
-        u32::try_from(thread) == Ok(std::process::id())
+        u32::try_from(thread) == Ok(process)
     }
     // Elsewhere by the name that std gives it. A host that is no Rust program has none there, and keeps its Ctrl-C.
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     {
+        let _ = process;
         std::thread::current().name() == Some("main")
     }
 }
