@@ -1,8 +1,8 @@
 //! Signals, as streams and as callbacks. Unix only.
 //!
-//! [`signal`] gives a stream of one kind of signal, [`LoopHandle::add_signal_handler`](crate::LoopHandle::add_signal_handler) calls back, and
-//! [`ctrl_c`] waits for the next SIGINT. Any number of loops, on any threads, may listen to one signal; all of
-//! them hear it.
+//! [`signal`] gives a stream of one kind of signal,
+//! [`LoopHandle::add_signal_handler`](crate::LoopHandle::add_signal_handler) calls back, and [`ctrl_c`] waits for the
+//! next SIGINT. Any number of loops, on any threads, may listen to one signal; all of them hear it.
 //!
 //! How it works: a listener has a handler of our own installed, the process's first for that signal; the last
 //! one to leave puts back what was there before. The handler writes the signal's number into a pipe of each

@@ -47,6 +47,8 @@ pub(super) fn listen(number: i32, process: u32) -> io::Result<()> {
         // Without a listener it is ours in a forked child only.
         if installed.listeners == 0 && !Action::of(number)?.is_ours() {
             installed.former = unix::install(number, !installed.below, process)?;
+            // Whoever was above us is gone, if there is no function at all.
+            installed.below &= installed.former.is_function();
         }
         unix::listens_here(number, process);
         installed.listeners += 1;

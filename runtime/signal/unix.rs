@@ -76,7 +76,7 @@ impl Action {
         self.handler() == libc::SIG_DFL
     }
 
-    fn is_function(&self) -> bool {
+    pub(super) fn is_function(&self) -> bool {
         !self.is_default() && self.handler() != libc::SIG_IGN
     }
 

@@ -62,30 +62,45 @@ async fn a_handler_with_three_arguments_gets_them() {
     let mut usr2 = signal(Signal::SIGUSR2).unwrap();
     kill(Signal::SIGUSR2);
     in_time(usr2.recv()).await;
-    while SENDER.load(Ordering::SeqCst) == 0 {
-        // It was handled on another thread, which writes first and calls then.
-        yield_now().await;
-    }
+    // It was handled on another thread, which writes first and calls then.
+    in_time(async {
+        while SENDER.load(Ordering::SeqCst) == 0 {
+            yield_now().await;
+        }
+    })
+    .await;
     assert_eq!(SENDER.load(Ordering::SeqCst), std::process::id() as i32);
 }
 
+/// A signal of its own: that somebody was above us there is remembered.
 #[evloop::test]
 async fn whoever_came_after_us_stays() {
     let _turn = turn();
-    let _own = Own;
-    let ours = signal(Signal::SIGUSR2).unwrap();
-    set_handler(Signal::SIGUSR2, counts);
-    let theirs = action(Signal::SIGUSR2);
+    let signal_of_its_own = Signal::SIGURG;
+    let ours = signal(signal_of_its_own).unwrap();
+    set_handler(signal_of_its_own, counts);
+    let theirs = action(signal_of_its_own);
     drop(ours);
-    assert_eq!(action(Signal::SIGUSR2), theirs);
+    assert_eq!(action(signal_of_its_own), theirs);
     // We come again. It might call us, for all we know, so we do not call it.
     CALLS.store(0, Ordering::SeqCst);
-    let mut ours = signal(Signal::SIGUSR2).unwrap();
-    raise(Signal::SIGUSR2);
+    let mut ours = signal(signal_of_its_own).unwrap();
+    raise(signal_of_its_own);
     in_time(ours.recv()).await;
     assert_eq!(CALLS.load(Ordering::SeqCst), 0);
     drop(ours);
-    assert_eq!(action(Signal::SIGUSR2), theirs);
+    assert_eq!(action(signal_of_its_own), theirs);
+    // Once it is gone, it is forgotten.
+    set_default(signal_of_its_own);
+    drop(signal(signal_of_its_own).unwrap());
+    assert_eq!(action(signal_of_its_own), DEFAULT);
+    set_handler(signal_of_its_own, counts);
+    let mut ours = signal(signal_of_its_own).unwrap();
+    raise(signal_of_its_own);
+    in_time(ours.recv()).await;
+    assert_eq!(CALLS.load(Ordering::SeqCst), 1);
+    drop(ours);
+    set_default(signal_of_its_own);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! * `test_handle_signal_cancelled_handler`: the handler has no handle that could be cancelled;
 //!   `a_callback_that_removes_itself_is_not_called_again` is what one would do with it.
 //! * `test_add_signal_handler_setup_error`: on every thread one may listen.
-//! * the fork tests: in `tests/interrupts`, which has a process for each.
+//! * the fork tests, `test_add_signal_handler_install_error`: in `tests/interrupts`, which has a process for each.
 
 use std::cell::{Cell, RefCell};
 use std::io::ErrorKind;

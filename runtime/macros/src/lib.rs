@@ -38,6 +38,8 @@ use proc_macro::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenSt
 /// - `#[evloop::main(clock = "virtual")]`: time jumps to the next deadline whenever nothing else can happen. An hour of
 ///   sleeping takes no time, and the output is the same every time.
 ///
+/// Ctrl-C cancels the body, and a second one ends the program at once with exit code 130: see `evloop::Runner`.
+///
 /// # Compile errors
 /// For anything but an `async fn` with a body; for arguments, generics, `const`, `unsafe` and `extern`; for options
 /// other than those above.
