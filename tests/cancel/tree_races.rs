@@ -12,6 +12,7 @@ use std::rc::Rc;
 use evloop::time::secs;
 use evloop::{Scope, race, scope, staggered_race};
 
+use crate::support::iteration;
 use crate::tree_world::{Built, Info, Tree, World};
 
 /// Counts while it lives.
@@ -30,17 +31,31 @@ impl Drop for Living {
     }
 }
 
-/// Counted from its first poll to its end or drop.
-async fn counted(branch: Built, count: Rc<Cell<usize>>) {
+/// Counted from its first poll to its end or drop, which is noted.
+async fn counted(branch: Built, count: Rc<Cell<usize>>, info: Rc<Info>) {
+    let _ended = Ended(info);
     let _living = Living::new(&count);
     branch.await;
+}
+
+/// Notes when a branch has ended.
+struct Ended(Rc<Info>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // The loop may be going, too.
+        if evloop::get_running_loop().is_ok() {
+            self.0.raced.set(iteration());
+        }
+    }
 }
 
 impl World {
     pub(crate) async fn race(self: &Rc<Self>, all: Vec<Tree>, info: &Rc<Info>) {
         let count = Rc::new(Cell::new(0));
+        let branches = self.build_all(all, info).into_iter();
         let mut branches: Vec<_> =
-            self.build_all(all, info).into_iter().map(|branch| counted(branch, count.clone())).collect();
+            branches.map(|branch| counted(branch, count.clone(), info.clone())).collect();
         if branches.len() == 2 {
             let (second, first) = (branches.pop().unwrap(), branches.pop().unwrap());
             self.checked(race((first, second)), &count, "a race").await;
@@ -52,9 +67,9 @@ impl World {
     pub(crate) async fn staggered(self: &Rc<Self>, all: Vec<Tree>, delay: Option<u64>, info: &Rc<Info>) {
         let count = Rc::new(Cell::new(0));
         let attempts = self.build_all(all, info).into_iter().enumerate().map(|(n, attempt)| {
-            let count = count.clone();
+            let (count, info) = (count.clone(), info.clone());
             async move || {
-                counted(attempt, count).await;
+                counted(attempt, count, info).await;
                 if n % 2 == 1 { Ok(()) } else { Err(()) }
             }
         });

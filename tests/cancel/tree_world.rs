@@ -79,6 +79,9 @@ pub(crate) struct Info {
     dropped: Cell<u64>,
     /// It has failed, and its group has the error.
     failed: Cell<bool>,
+    /// The iterations in which a branch of a race in it, and a cleanup in it, last ended.
+    pub(crate) raced: Cell<u64>,
+    cleaned: Cell<u64>,
 }
 
 impl Info {
@@ -269,6 +272,8 @@ impl World {
             fresh: Cell::new(0),
             dropped: Cell::new(0),
             failed: Cell::new(false),
+            raced: Cell::new(0),
+            cleaned: Cell::new(0),
         });
         let number = self.tasks.borrow().len();
         self.tasks.borrow_mut().push(info.clone());
@@ -288,8 +293,10 @@ impl World {
             .await;
             own.returned.set(world.event());
             // What plain code drops undecided lands at the next suspension; a task that returns before has
-            // none.
-            let dropped = dropped || own.dropped.get() == iteration();
+            // none. It waits for a cleanup that runs beside it, and the task may return in the step in which
+            // that ends.
+            let waited = own.dropped.get() >= own.fresh.get() && own.cleaned.get() == iteration();
+            let dropped = dropped || own.dropped.get() == iteration() || waited && own.dropped.get() > 0;
             if !dropped && own.asked.get() > 0 && own.swallowed.get() <= own.asked.get() {
                 world.violation("lost", format!("task {number} returned a value"));
             }
@@ -424,8 +431,9 @@ impl World {
     async fn cleanup(self: &Rc<Self>, tree: Tree, info: &Rc<Info>, returned: bool) {
         let text = format!("{tree:?}");
         // A request of this step or the two before that nobody has taken when the body ends by itself lands
-        // in the cleanup, like one that comes during it.
-        let undelivered = returned && info.fresh.get() + 2 >= iteration();
+        // in the cleanup, like one that comes during it. So does one that comes when a race begins it.
+        let other = returned || info.raced.get() == iteration();
+        let undelivered = other && info.fresh.get() + 2 >= iteration();
         let asked = if undelivered { 0 } else { info.cancelling() };
         let fresh = !returned && [info.fresh.get(), info.deadline.get()].contains(&iteration());
         let step = iteration() - u64::from(!fresh);
@@ -439,6 +447,7 @@ impl World {
         });
         self.build(tree, info).await;
         self.event();
+        info.cleaned.set(iteration());
         armed.set(false);
     }
 
