@@ -20,7 +20,7 @@ async fn children_borrow_from_outside_and_run_beside_the_body() {
     let value = scope(async |s| {
         for (n, name) in names.iter().enumerate() {
             let log = &log;
-            let _ = s.spawn(async move {
+            s.spawn(async move {
                 sleep(secs(3 - n as u64)).await;
                 log.push(format!("{name} ends"));
             });
@@ -64,7 +64,7 @@ async fn a_scope_without_children_is_its_body() {
 async fn children_start_children_and_all_are_waited_for() {
     fn grow<'env>(s: &Scope<'env>, log: &'env Log, depth: u64) {
         let inner = s.clone();
-        let _ = s.spawn(async move {
+        s.spawn(async move {
             sleep(secs(1)).await;
             log.push(format!("{depth}"));
             if depth > 0 {
@@ -97,7 +97,7 @@ async fn children_begin_in_order_one_iteration_after_their_start() {
     scope(async |s| {
         for n in 0..3 {
             let log = &log;
-            let _ = s.spawn(async move { log.push(format!("{n}@{}", tick() - first)) });
+            s.spawn(async move { log.push(format!("{n}@{}", tick() - first)) });
         }
         log.push(format!("body@{}", tick() - first));
         yield_now().await;
@@ -115,11 +115,11 @@ async fn a_child_is_polled_only_when_it_was_woken() {
     scope(async |s| {
         let mut sleeping = Box::pin(sleep(secs(5)));
         let polls = &polls;
-        let _ = s.spawn(poll_fn(move |cx| {
+        s.spawn(poll_fn(move |cx| {
             polls.set(polls.get() + 1);
             sleeping.as_mut().poll(cx)
         }));
-        let _ = s.spawn(async {
+        s.spawn(async {
             for _ in 0..100 {
                 yield_now().await;
             }
@@ -150,7 +150,7 @@ async fn what_is_woken_during_a_round_waits_for_the_next_and_others_have_their_t
     scope(async |s| {
         for name in ["a", "b"] {
             let log = &log;
-            let _ = s.spawn(async move {
+            s.spawn(async move {
                 for _ in 0..3 {
                     log.push(name);
                     yield_now().await;
@@ -167,7 +167,7 @@ async fn what_is_woken_during_a_round_waits_for_the_next_and_others_have_their_t
 async fn several_wakes_are_one_poll_and_a_wake_after_the_end_is_none() {
     let (waker, polls) = (RefCell::new(None::<Waker>), Cell::new(0));
     scope(async |s| {
-        let _ = s.spawn(poll_fn(|cx| {
+        s.spawn(poll_fn(|cx| {
             polls.set(polls.get() + 1);
             *waker.borrow_mut() = Some(cx.waker().clone());
             if polls.get() == 2 { Poll::Ready(()) } else { Poll::Pending }
@@ -183,7 +183,7 @@ async fn several_wakes_are_one_poll_and_a_wake_after_the_end_is_none() {
         let another = Cell::new(0);
         let another = Rc::new(another);
         let counter = another.clone();
-        let _ = s.spawn(
+        s.spawn(
             poll_fn(move |_| {
                 counter.set(counter.get() + 1);
                 if counter.get() == 1 { Poll::Pending } else { Poll::<()>::Ready(()) }
@@ -216,7 +216,7 @@ async fn children_are_woken_from_other_threads() {
     scope(async |s| {
         for n in 0..20 {
             let (sender, log) = (sender.clone(), &log);
-            let _ = s.spawn(async move {
+            s.spawn(async move {
                 let mut polled = false;
                 poll_fn(|cx| {
                     if std::mem::replace(&mut polled, true) {
@@ -245,7 +245,7 @@ async fn dropping_the_scope_drops_the_body_and_then_the_children_in_order() {
             for n in 0..3 {
                 // Each child holds the scope that holds it.
                 let held = (s.clone(), log.on_drop(format!("child {n}")));
-                let _ = s.spawn(forever_with(held));
+                s.spawn(forever_with(held));
             }
             forever_with(log.on_drop("body")).await;
         }));
@@ -279,7 +279,7 @@ async fn a_destructor_in_a_dropped_scope_is_refused_new_children() {
             let late = s.clone();
             let refused = &refused;
             let guard = OnDrop::new(move || refused.set(late.try_spawn(async {}).is_err()));
-            let _ = s.spawn(forever_with(guard));
+            s.spawn(forever_with(guard));
         });
         select(pin!(future), pin!(sleep(secs(1)))).await;
     }
@@ -313,8 +313,8 @@ async fn a_panic_of_a_child_or_of_the_body_drops_all_and_goes_on() {
         let log = Log::new();
         let future = scope(async |s| {
             let held = (s.clone(), log.on_drop("sibling"));
-            let _ = s.spawn(forever_with(held));
-            let _ = s.spawn(async {
+            s.spawn(forever_with(held));
+            s.spawn(async {
                 sleep(secs(1)).await;
                 assert!(!in_child, "in a child");
             });
@@ -338,7 +338,7 @@ fn a_leaked_scope_frees_nothing_and_breaks_nothing() {
             let local = String::from("borrowed");
             let mut future = Box::pin(scope(async |s| {
                 let (local, log, kept) = (&local, &log, &kept);
-                let _ = s.spawn(async move {
+                s.spawn(async move {
                     poll_fn(|cx| {
                         *kept.borrow_mut() = Some(cx.waker().clone());
                         Poll::<()>::Pending
@@ -365,8 +365,8 @@ async fn scopes_nest_and_a_child_waits_for_what_another_sets() {
         let setter = promise.clone();
         let waits = outer.spawn(async { promise.clone().await.unwrap() });
         let inner = scope(async |s| {
-            let _ = s.spawn(async { log.push("inner child") });
-            let _ = outer.spawn(async move { setter.set_result(40).unwrap() });
+            s.spawn(async { log.push("inner child") });
+            outer.spawn(async move { setter.set_result(40).unwrap() });
             2
         });
         inner.await + waits.await

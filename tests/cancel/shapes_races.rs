@@ -501,7 +501,8 @@ async fn the_losers_of_a_staggered_race_are_waited_for() {
     let trace = Trace::new();
     let t = trace.clone();
     let outcome = trace.run(&[], async move {
-        let attempts: Vec<Box<dyn FnOnce() -> Boxed<Result<&'static str, ()>>>> = vec![
+        type Attempt = Box<dyn FnOnce() -> Boxed<Result<&'static str, ()>>>;
+        let attempts: Vec<Attempt> = vec![
             Box::new(move || Box::pin(async move { Ok(tidy(&t, "a", 6).await) })),
             Box::new(|| Box::pin(after(2, Ok("second")))),
         ];

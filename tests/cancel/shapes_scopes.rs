@@ -18,7 +18,7 @@ async fn the_cleanups_of_a_scopes_children_run_side_by_side_and_whole() {
     let outcome = trace.run(&[1], async move {
         scope(async |s| {
             let a = s.spawn(tidy(&t, "a", 2));
-            let _ = s.spawn(tidy(&t, "b", 5));
+            s.spawn(tidy(&t, "b", 5));
             finally(a, t.cleanup("body", 3)).await
         })
         .await
@@ -33,7 +33,7 @@ async fn a_scope_without_nodes_is_dropped_at_once() {
     let t = trace.clone();
     let outcome = trace.run(&[1], async move {
         scope(async |s| {
-            let _ = s.spawn(t.never::<()>("child"));
+            s.spawn(t.never::<()>("child"));
             t.never::<()>("body").await;
         })
         .await;
@@ -47,7 +47,7 @@ async fn a_child_that_swallows_leaves_the_plain_ones_running() {
     let trace = Trace::new();
     let outcome = trace.run(&[1], async {
         scope(async |s| {
-            let _ = s.spawn(sleep(secs(9)));
+            s.spawn(sleep(secs(9)));
             s.spawn(swallows("late", 2)).await
         })
         .await
@@ -61,9 +61,9 @@ async fn a_child_started_in_the_step_of_a_request_is_offered_it_too() {
     let t = trace.clone();
     let outcome = trace.run(&[2], async move {
         scope(async |s| {
-            let _ = s.spawn(tidy(&t, "first", 2));
+            s.spawn(tidy(&t, "first", 2));
             sleep(secs(2)).await;
-            let _ = s.spawn(tidy(&t, "second", 3));
+            s.spawn(tidy(&t, "second", 3));
         })
         .await;
     });
@@ -78,7 +78,7 @@ async fn children_await_tasks_and_have_deadlines() {
     let t = trace.clone();
     let outcome = trace.run(&[3], async move {
         let late = scope(async |s| {
-            let _ = s.spawn(async { child(&t, "task", 4).await.is_err() });
+            s.spawn(async { child(&t, "task", 4).await.is_err() });
             let late = s.spawn(wait_for(tidy(&t, "limited", 1), secs(1))).await.is_err();
             t.say("late");
             let caught = s.spawn(async {
@@ -100,8 +100,8 @@ async fn a_deadline_around_a_scope_waits_for_its_children() {
     let t = trace.clone();
     let outcome = trace.run(&[], async move {
         let all = scope(async |s| {
-            let _ = s.spawn(tidy(&t, "a", 2));
-            let _ = s.spawn(tidy(&t, "b", 4));
+            s.spawn(tidy(&t, "a", 2));
+            s.spawn(tidy(&t, "b", 4));
         });
         wait_for(all, secs(3)).await.is_err()
     });
@@ -115,12 +115,12 @@ async fn a_scope_in_a_race_loses_as_a_whole() {
     let t = trace.clone();
     let outcome = trace.run(&[], async move {
         let loses = scope(async |s| {
-            let _ = s.spawn(tidy(&t, "a", 2));
+            s.spawn(tidy(&t, "a", 2));
             let (inner, t) = (s.clone(), &t);
-            let _ = s.spawn(async move {
+            s.spawn(async move {
                 catch_cancel(pending::<()>()).await.unwrap_err().swallow();
                 // It may still start children, which are not asked any more but waited for.
-                let _ = inner.spawn(t.cleanup("late child", 5));
+                inner.spawn(t.cleanup("late child", 5));
             });
             "scope"
         });
@@ -137,7 +137,7 @@ async fn a_race_in_a_scope_ends_its_losers_beside_the_other_children() {
     let t = trace.clone();
     let outcome = trace.run(&[], async move {
         scope(async |s| {
-            let _ = s.spawn(t.cleanup("other", 6));
+            s.spawn(t.cleanup("other", 6));
             let contest = s.spawn(race((tidy(&t, "loser", 3), after(1, "won"))));
             let value = contest.await;
             t.say(value);
@@ -155,7 +155,7 @@ async fn a_request_held_in_a_dropped_scope_goes_to_whoever_is_around() {
     let outcome = trace.run(&[1], async move {
         {
             let mut all = pin!(scope(async |s| {
-                let _ = s.spawn(tidy(&t, "child", 9));
+                s.spawn(tidy(&t, "child", 9));
             }));
             select(&mut all, pin!(sleep(secs(4)))).await;
         }

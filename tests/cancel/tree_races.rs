@@ -106,9 +106,9 @@ impl World {
 
 fn start_next<'env>(s: &Scope<'env>, rest: &'env RefCell<Vec<Built>>, count: &'env Rc<Cell<usize>>) {
     let Some(child) = rest.borrow_mut().pop() else { return };
-    let early = rest.borrow().len() % 2 == 0;
+    let early = rest.borrow().len().is_multiple_of(2);
     let (inner, living) = (s.clone(), Living::new(count));
-    let _ = s.spawn(async move {
+    s.spawn(async move {
         if early {
             start_next(&inner, rest, count);
         }

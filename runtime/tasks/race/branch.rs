@@ -52,6 +52,9 @@ pub trait Run<T> {
     fn stop(self: Pin<&mut Self>) -> Option<Panic>;
 }
 
+/// What looks at branches one after the other, for as long as it says `true`; an implementation detail.
+pub(super) type Visit<'a, T> = dyn FnMut(Pin<&mut dyn Run<T>>) -> bool + 'a;
+
 impl<F> Branch<F> {
     pub(super) const fn new(content: F) -> Self {
         Self { content: Some(content), scope: Scope::for_branch(), asked: false }

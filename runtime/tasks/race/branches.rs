@@ -9,7 +9,7 @@ use std::pin::Pin;
 
 use pin_project_lite::pin_project;
 
-use super::branch::{Branch, Run};
+use super::branch::{Branch, Visit};
 
 /// What [`race`](crate::race()) takes: tuples of up to twelve, arrays, vectors, and iterators, of futures with
 /// one output type. `Kind` tells tuples from iterators and is inferred.
@@ -30,7 +30,7 @@ pub trait Branches {
 
     /// Shows the branches to `visit`, in order, until it says `false`.
     #[doc(hidden)]
-    fn visit(self: Pin<&mut Self>, visit: &mut dyn FnMut(Pin<&mut dyn Run<Self::Output>>) -> bool);
+    fn visit(self: Pin<&mut Self>, visit: &mut Visit<'_, Self::Output>);
     #[doc(hidden)]
     fn is_empty(&self) -> bool;
 }
@@ -54,7 +54,7 @@ pub(super) type Boxed<F> = Vec<Pin<Box<Branch<F>>>>;
 impl<F: Future> Branches for Boxed<F> {
     type Output = F::Output;
 
-    fn visit(self: Pin<&mut Self>, visit: &mut dyn FnMut(Pin<&mut dyn Run<F::Output>>) -> bool) {
+    fn visit(self: Pin<&mut Self>, visit: &mut Visit<'_, F::Output>) {
         for branch in self.get_mut() {
             if !visit(branch.as_mut()) {
                 return;
@@ -94,7 +94,7 @@ impl<T> fmt::Debug for End<T> {
 impl<F: Future, Rest: Branches<Output = F::Output>> Branches for Link<F, Rest> {
     type Output = F::Output;
 
-    fn visit(self: Pin<&mut Self>, visit: &mut dyn FnMut(Pin<&mut dyn Run<F::Output>>) -> bool) {
+    fn visit(self: Pin<&mut Self>, visit: &mut Visit<'_, F::Output>) {
         let this = self.project();
         if visit(this.branch) {
             this.rest.visit(visit);
@@ -109,7 +109,7 @@ impl<F: Future, Rest: Branches<Output = F::Output>> Branches for Link<F, Rest> {
 impl<T> Branches for End<T> {
     type Output = T;
 
-    fn visit(self: Pin<&mut Self>, _: &mut dyn FnMut(Pin<&mut dyn Run<T>>) -> bool) {}
+    fn visit(self: Pin<&mut Self>, _: &mut Visit<'_, T>) {}
 
     fn is_empty(&self) -> bool {
         true

@@ -54,7 +54,6 @@ impl<T> Drop for Promised<T> {
 ///
 /// # Cancel safety
 /// Safe: the value stays until it is taken.
-#[must_use = "await it for the child's value; `let _ = …` if nobody wants it"]
 pub struct ScopedChild<T> {
     slot: Rc<Slot<T>>,
 }

@@ -69,7 +69,7 @@ use ready::{Bell, ChildKey, ReadyList};
 ///     let letters = scope(async |s| {
 ///         for (n, name) in names.iter().enumerate() {
 ///             let greeted = &greeted;
-///             let _ = s.spawn(async move {
+///             s.spawn(async move {
 ///                 sleep(millis(2 - n as u64)).await;
 ///                 greeted.borrow_mut().push(name.as_str());
 ///             });
@@ -88,7 +88,7 @@ use ready::{Bell, ChildKey, ReadyList};
 /// evloop::scope(async |s| {
 ///     let local = String::from("gone too soon");
 ///     let borrowed = &local;
-///     let _ = s.spawn(async move { println!("{borrowed}") });
+///     s.spawn(async move { println!("{borrowed}") });
 /// })
 /// .await;
 /// # });
@@ -99,7 +99,7 @@ use ready::{Bell, ChildKey, ReadyList};
 /// let local = String::from("stays");
 /// evloop::scope(async |s| {
 ///     let borrowed = &local;
-///     let _ = s.spawn(async move { println!("{borrowed}") });
+///     s.spawn(async move { println!("{borrowed}") });
 /// })
 /// .await;
 /// # });
