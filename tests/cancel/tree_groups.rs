@@ -46,6 +46,17 @@ impl OwnRequest {
     }
 }
 
+/// In a child: its panic is a failure.
+struct AskedByPanic(OwnRequest);
+
+impl Drop for AskedByPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.is_made();
+        }
+    }
+}
+
 impl World {
     pub(crate) async fn group(self: &Rc<Self>, group: Group, info: &Rc<Info>) {
         let Group { body, children, end } = group;
@@ -64,6 +75,7 @@ impl World {
                 let (child, child_info) = self.prepare(child, false);
                 let (own, known) = (own.clone(), child_info.clone());
                 let task = tg.create_task(async move {
+                    let _own = AskedByPanic(own.clone());
                     child.await;
                     if !fails {
                         return Ok(());

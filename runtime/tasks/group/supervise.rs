@@ -131,7 +131,10 @@ fn wait<E: 'static>(scope: &mut Scope, members: &Members<E>, cx: &mut Context<'_
         return Poll::Ready(());
     }
     // The first suspension since the body returned: a request that it left undecided is accepted here.
-    if let Some(delivery) = scope.hold_raised() {
+    // One of the group's own has asked the children already.
+    if let Some(delivery) = scope.hold_raised()
+        && !scope.is_own(&delivery)
+    {
         members.forward(&delivery);
     }
     Poll::Pending
