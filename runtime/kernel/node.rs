@@ -330,6 +330,23 @@ impl Scope {
         self.in_tree(|tree, key, _| tree.is_busy_below(key.index))
     }
 
+    /// Takes back an offer of the node's own that was kept for the next step, if nobody has taken it and
+    /// something below cleans up by itself since: the offer would cut that.
+    pub(crate) fn take_back_own_offer(&mut self) -> bool {
+        let taken_back = self.in_tree(|tree, key, _| {
+            if !tree.is_busy_below(key.index) {
+                return false;
+            }
+            let Some(offer) = tree.take_own_offer(key.index) else { return false };
+            let took = offer.took;
+            if took {
+                tree.keep_own_offer(key.index, offer);
+            }
+            !took
+        });
+        taken_back == Some(true)
+    }
+
     /// Passes a delivery on to the parent. The node is dead from here on: its owner pends for ever.
     pub(crate) fn raise_out(&mut self, delivery: Delivery) {
         self.in_tree(|tree, key, wakers| {

@@ -7,7 +7,7 @@ use std::pin::pin;
 
 use evloop::time::secs;
 use evloop::{catch_cancel, finally, race, scope, sleep, wait_for};
-use futures::future::{pending, select};
+use futures::future::{pending, ready, select};
 
 use crate::support::{Trace, after, child, swallows, tidy};
 
@@ -129,6 +129,26 @@ async fn a_scope_in_a_race_loses_as_a_whole() {
     // What `a` passes on at 3 ends the scope.
     assert_eq!(outcome.await, "\"won\"@3");
     assert_eq!(trace.take(), ["body dropped@1", "a@3", "late child cut@3"]);
+}
+
+#[evloop::test]
+async fn a_cleanup_that_begins_by_itself_before_the_races_request_arrives_is_not_cut() {
+    let trace = Trace::new();
+    let t = trace.clone();
+    let outcome = trace.run(&[], async move {
+        let body = scope(async |s| {
+            // Stands before the body in the list of those that are ready, so that nobody is asked any more.
+            s.spawn(async { panic!("a child") });
+            child(&t, "task", 9).await.is_err()
+        });
+        let loser = async {
+            finally(body, t.cleanup("cleanup", 3)).await;
+            "late"
+        };
+        race((loser, ready("won"))).await
+    });
+    assert_eq!(outcome.await, "Panicked(a child)@3");
+    assert_eq!(trace.take(), ["cleanup@3"]);
 }
 
 #[evloop::test]

@@ -92,6 +92,9 @@ impl<F: Future> Run<F::Output> for Branch<F> {
             let Some(mut content) = this.content.as_mut().as_pin_mut() else { return Step::Over };
             let mut content = |cx: &mut Context<'_>| content.as_mut().poll(cx);
             let (scope, asked) = (&mut *this.scope, &mut *this.asked);
+            if *asked && scope.take_back_own_offer() {
+                *asked = false;
+            }
             caught(|| match turn {
                 Turn::Lose if !*asked => lose(scope, asked, cx, &mut content),
                 Turn::Run | Turn::Lose => Some(scope.poll(cx, &mut content)),
