@@ -291,6 +291,11 @@ impl Scope {
                 None => delivery,
             });
         }
+        if let Some(delivery) = result
+            && let Some(undecided) = tree.take_undecided_above(index)
+        {
+            result = Some(tree.outermost(index, delivery, undecided));
+        }
         result
     }
 

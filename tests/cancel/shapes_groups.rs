@@ -130,6 +130,23 @@ async fn failing_group(trace: Trace) -> (usize, bool) {
 }
 
 #[evloop::test]
+async fn a_request_left_by_an_error_is_taken_along_by_who_takes_something_else_next() {
+    let trace = Trace::new();
+    let t = trace.clone();
+    let outcome = trace.run(&[2], async move {
+        let ended = TaskGroup::try_scope::<(), _>(async |tg| {
+            let _ = tg.create_task(on_cancel(pending::<Result<(), _>>(), async |_| Err(1)));
+            Ok(())
+        });
+        assert_eq!(ended.await.unwrap_err().len(), 1);
+        // In the same step a deadline begins a cleanup, and with its end all is done.
+        wait_for(finally(pending::<()>(), t.cleanup("cleanup", 3)), secs(0)).await.is_err()
+    });
+    assert_eq!(outcome.await, "Cancelled@5");
+    assert_eq!(trace.take(), ["cleanup@5"]);
+}
+
+#[evloop::test]
 async fn a_request_in_the_step_of_a_failure_does_not_cut_the_cleanups_that_the_failure_begins() {
     let trace = Trace::new();
     let task = create_task(failing_group(trace.clone()));

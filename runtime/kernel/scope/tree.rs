@@ -508,6 +508,27 @@ impl ScopeTree {
         self.node_mut(index)?.rare.as_mut()?.raised.take()
     }
 
+    /// Takes what was left undecided at the ancestors of a node that takes something else: what nobody pends for is
+    /// his now, too. Waiting for the end of his cleanup, it would be void if the task returned in that step.
+    pub(crate) fn take_undecided_above(&mut self, index: u32) -> Option<Delivery> {
+        let mut result = None;
+        let mut at = self.parent(index);
+        while let Some(n) = self.node_mut(at) {
+            let parent = n.parent;
+            if let Some(rare) = n.rare.as_mut()
+                && let Some(raised) = rare.raised.take_if(|raised| !raised.persists)
+            {
+                n.reoffers = 0;
+                result = Some(match result {
+                    Some(other) => self.outermost(index, other, raised.delivery),
+                    None => raised.delivery,
+                });
+            }
+            at = parent;
+        }
+        result
+    }
+
     /// Somebody below accepted a re-offer of what was raised here: if nothing pends for it, it is his now.
     pub(crate) fn settle_raised(&mut self, index: u32) {
         let Some(n) = self.node_mut(index) else { return };
