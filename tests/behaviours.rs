@@ -1,8 +1,7 @@
 //! How much of what CPython's tests of asyncio state is tested here, and why the rest is not.
 //!
-//! `behaviours/listed.txt` has the behaviours, by module of CPython's test suite; `behaviours/missing.txt` and
-//! `behaviours/in_progress.txt` have those that no test here states, by reason. This program looks for a test of each
-//! name, prints the table, and fails if a behaviour has neither a test nor a reason, or has both, or if a function of
+//! `behaviours/listed.txt` has the behaviours, by module of CPython's test suite; `behaviours/missing.txt` has those
+//! that no test here states, by reason. This program looks for a test of each name, prints the table, and fails if a behaviour has neither a test nor a reason, or has both, or if a function of
 //! that name is no test. It is not a test of what the tests do: that is said where they are.
 //!
 //! It has no harness, so that it prints the table whenever it runs: `cargo test --test behaviours`.
@@ -30,8 +29,7 @@ fn main() -> ExitCode {
     }
     the_checks_are_checked();
     let modules = listed(&read("listed.txt").expect("the list"));
-    let mut given = reasons(&read("missing.txt").unwrap_or_default());
-    given.extend(reasons(&read("in_progress.txt").unwrap_or_default()));
+    let given = reasons(&read("missing.txt").expect("the reasons"));
     let coverage = Coverage::new(&modules, &given, &sources(&["tests"]));
     print!("{}", coverage.table(&modules));
     if coverage.violations.is_empty() {

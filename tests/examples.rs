@@ -1,7 +1,8 @@
 //! Every example is run, and its output compared with what it must print.
 //!
 //! The programs are included and run on the virtual clock; the two log counters and the tour also as the binaries
-//! that a newcomer starts, which `cargo test` builds beside the tests. Those with sockets are in `examples/servers.rs`.
+//! that a newcomer starts, which `cargo test` builds beside the tests. Those with sockets are in `examples/servers.rs`
+//! and `examples/shutdown.rs`.
 
 #![allow(clippy::duplicate_mod, reason = "programs share modules, and each must stand alone")]
 #![allow(dead_code, reason = "the programs' own `main`s")]
@@ -32,6 +33,9 @@ mod producer_consumer;
 mod say_after;
 #[path = "examples/servers.rs"]
 mod servers;
+#[cfg(unix)]
+#[path = "examples/shutdown.rs"]
+mod shutdown;
 #[path = "../examples/threaded_ip_count.rs"]
 mod threaded_ip_count;
 

@@ -55,13 +55,17 @@ pub(crate) fn seconds(word: &str) -> Option<Duration> {
 pub(crate) async fn listen(address: &str) -> io::Result<TcpListener> {
     let bound = TcpListener::bind(address).await;
     let listener = bound.map_err(|error| explain(format!("cannot listen at {address}"), &error))?;
-    // Not `println!`, which panics if nobody reads it; a server goes on.
-    let _ = writeln!(io::stdout(), "listening on {}", listener.local_addr()?);
+    say(format!("listening on {}", listener.local_addr()?));
     Ok(listener)
 }
 
 pub(crate) fn explain(what_failed: impl fmt::Display, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{what_failed}: {error}"))
+}
+
+/// Not `println!`, which panics if nobody reads it; a server goes on.
+pub(crate) fn say(message: impl fmt::Display) {
+    let _ = writeln!(io::stdout(), "{message}");
 }
 
 /// Not `eprintln!`, which panics if standard error is closed.

@@ -19,13 +19,13 @@ use super::{binary, hello_server, start, stderr, stdout};
 const PATIENCE: Duration = secs(20);
 
 /// A server in a process of its own, which ends with this.
-struct Server {
-    child: Child,
-    address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) child: Child,
+    pub(crate) address: SocketAddr,
 }
 
 impl Server {
-    fn start(name: &str, arguments: &[&str]) -> Self {
+    pub(crate) fn start(name: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(binary(name));
         command.arg("127.0.0.1:0").args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
         let child = command.spawn().expect("an example starts");
@@ -38,7 +38,7 @@ impl Server {
         server
     }
 
-    fn connect(&self) -> TcpStream {
+    pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).expect("the server listens");
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -75,7 +75,7 @@ fn child_output(child: &mut Child) -> impl BufRead {
 }
 
 /// All that comes up to the end of the stream.
-fn rest(mut stream: TcpStream) -> String {
+pub(crate) fn rest(mut stream: TcpStream) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer and its end");
     answer
