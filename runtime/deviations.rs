@@ -46,7 +46,9 @@
 //!   child that swallowed one cannot make the group deaf. Children are cancelled in the order of their
 //!   creation. A plain drop of the group asks them to end.
 //! * **[`race`](crate::race()) and [`staggered_race`](crate::staggered_race()) run inline** and may borrow; losers are cancelled and
-//!   waited for. asyncio has the second only, inside, over tasks.
+//!   waited for, and a cleanup that runs in one already is finished before that. asyncio has the second only, inside, over
+//!   tasks, and interrupts cleanups. A request to a staggered race starts nothing more, and beats a winner whose losers
+//!   still clean up.
 //! * **Waiting calls of [`as_completed`](crate::as_completed())'s `next` are served strictly in their order**; after its
 //!   timeout the error comes once.
 //! * **Cancelling one awaiter of a [`Promise`](crate::Promise) leaves the promise alone.** In asyncio it
@@ -60,8 +62,14 @@
 //!   weakly.
 //! * **Panics that nobody sees are reported**, when they happen or when the last one who could see them is
 //!   gone, not at some garbage collection.
-//! * **The end of a run waits for no blocking job**: it says how many run and leaves them behind. asyncio waits up to
-//!   300 s.
+//! * **The end of a run waits for no blocking job.** It counts those that run, tells the exception handler and leaves
+//!   them; asyncio waits 300 seconds.
+//! * **Signals are heard on every thread, by any number of loops.** asyncio's `add_signal_handler` needs the main thread. A
+//!   former handler function is still called, and put back after the last listener. A callback that was removed is
+//!   not called, though it was due; asyncio still calls it.
+//! * **A second Ctrl-C ends the run without waiting for cleanups**, and one that comes before the loop noticed the one
+//!   before ends the process by the signal: Rust cannot raise an exception inside of code that is stuck. `run` then exits
+//!   with code 130. A listener for SIGINT, in whatever loop, comes before the [`Runner`](crate::Runner).
 //! * **Between batches the outside is asked less often while there is work**: after up to 64 steps rather
 //!   than after each batch, always at a batch boundary.
 //!   [`steps_per_look(1)`](crate::Builder::steps_per_look) is asyncio's way.

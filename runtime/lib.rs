@@ -36,9 +36,35 @@
 //!
 //! # Start and wait
 //! [`create_task`] starts a task and gives a [`Task`], which is awaited for `Result<T, TaskError>`.
-//! [`gather`] waits for several, [`wait_for`] no longer than a timeout. [`call_soon`] and [`call_later`]
-//! schedule plain callbacks into the same FIFO. [`to_thread`] runs what blocks; [`LoopProxy`] is how other
-//! threads reach a loop.
+//! [`gather`] waits for several, [`wait_for`] no longer than a timeout. [`wait`] waits for the first of several or for all
+//! and touches none, [`as_completed`] hands them back as they end, [`shield`] keeps a cancellation away from one.
+//! Without tasks, [`race`] gives the first value and ends the others with their cleanup, [`select`] hands them back, and
+//! [`scope`](scope()) runs children that borrow. [`call_soon`] and [`call_later`] schedule plain callbacks into the same
+//! FIFO. [`to_thread`] runs what blocks; [`LoopProxy`] is how other threads reach a loop.
+//!
+//! # Group
+//! A [`TaskGroup`] is the way to start tasks that belong together: it returns when all have ended, the first failure
+//! cancels the others, errors come back together, and a cancellation from outside reaches every child and waits for it.
+//!
+//! ```
+//! use evloop::{TaskGroup, sleep, time::{millis, secs}};
+//!
+//! async fn fetch(n: u64) -> Result<u64, String> {
+//!     sleep(millis(n)).await;
+//!     if n == 2 { Err(format!("no {n}")) } else { Ok(n) }
+//! }
+//!
+//! evloop::run(async {
+//!     let fetched = TaskGroup::try_scope(async |tg| {
+//!         for n in 1..=3 {
+//!             let _ = tg.create_task(fetch(n * n));
+//!         }
+//!         let _ = tg.create_task(fetch(2));
+//!         Ok(sleep(secs(1)).await)
+//!     });
+//!     assert_eq!(fetched.await.unwrap_err().to_string(), "1 error: no 2");
+//! });
+//! ```
 //!
 //! # Cancel
 //! [`Task::cancel`](TaskRef::cancel) asks a task to end. The request goes to the innermost thing that it
@@ -59,6 +85,9 @@
 //!     assert!(work.await.unwrap_err().is_cancelled()); // after the goodbye
 //! });
 //! ```
+//!
+//! [`timeout`](timeout()) is a block with a deadline that it may move, and [`Runner`] and [`run`] make of Ctrl-C a cancellation
+//! of `main`: the first one lets everything clean up, the second does not wait.
 //!
 //! # Talk
 //! [`net`] has TCP: [`TcpListener`](net::TcpListener) and [`TcpStream`](net::TcpStream). A socket can be sent to
@@ -85,7 +114,9 @@
 //!
 //! # Test
 //! `#[evloop::test]` runs a test on the virtual clock: hours pass at once, instants are exact, and a test
-//! whose tasks are all stuck fails with their list instead of hanging.
+//! whose tasks are all stuck fails with their list instead of hanging. [`testing`] has more:
+//! [`cancel_everywhere`](testing::cancel_everywhere()) ends a future at each of its awaits and lets a check look whether all
+//! is in order, [`Trace`](testing::Trace) writes down what happens when.
 //!
 //! ```
 //! use evloop::{now, sleep, time::secs};
@@ -113,6 +144,16 @@
 //! | `asyncio.gather(a, b)` | [`gather`]`((a, b))`, [`try_gather`] for children that return `Result` |
 //! | `gather(…, return_exceptions=True)` | [`gather_all`] |
 //! | `asyncio.wait_for(aw, 5)` | [`wait_for`]`(future, secs(5))` |
+//! | `async with asyncio.timeout(5) as t:` | [`timeout`](timeout())`(secs(5), async \|t\| …)`, [`timeout_at`] |
+//! | `async with asyncio.TaskGroup() as tg:` | [`TaskGroup::scope`]`(async \|tg\| …)`, [`TaskGroup::try_scope`] |
+//! | `ExceptionGroup` | [`ErrorGroup`] |
+//! | `asyncio.wait(tasks, return_when=…, timeout=…)` | [`wait`](wait())`(&tasks, FirstCompleted, secs(5))` |
+//! | `asyncio.as_completed(aws)`, `timeout=` | [`as_completed`](as_completed())`(futures)`, `.timeout(secs(5))` |
+//! | `asyncio.shield(aw)` | [`shield`](shield())`(&task)` |
+//! | `asyncio.staggered.staggered_race` | [`staggered_race`] |
+//! | `asyncio.Runner` | [`Runner`] |
+//! | `loop.add_signal_handler`, `remove_signal_handler` | the same names on [`LoopHandle`]; [`signal`](mod@signal), [`ctrl_c`] |
+//! | "Task exception was never retrieved" | [`Task::detach_reporting`] |
 //! | `except CancelledError`, `finally` | [`catch_cancel`], [`on_cancel`], [`finally`] |
 //! | `loop.call_soon`, `call_later`, `call_at`, `time` | [`call_soon`], [`call_later`], [`call_at`], [`now`] |
 //! | `loop.call_soon_threadsafe(f)` | [`LoopProxy::call_soon`] |
