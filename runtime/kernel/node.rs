@@ -235,12 +235,8 @@ impl Scope {
             let Some(offer) = again else {
                 return raised.map_or(Polled::Pending, |r| self.taken(home, r.delivery));
             };
-            let (result, offer) = poll_again(home, offer, || self.poll_inside(home, cx, content));
-            if let Poll::Ready(value) = result {
+            if let Poll::Ready(value) = poll_again(home, offer, || self.poll_inside(home, cx, content)) {
                 return self.ready(value);
-            }
-            if offer.took {
-                home.scopes.borrow_mut().settle_raised(index);
             }
         }
     }

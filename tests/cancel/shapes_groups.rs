@@ -460,3 +460,22 @@ async fn a_block_in_a_cleanup_of_a_block_has_its_own_time() {
     assert_eq!(trace.run(&[], block).await, "Err(TimeoutError)@4");
     assert_eq!(trace.take(), ["inner@4", "Err(TimeoutError)@4"]);
 }
+
+#[evloop::test]
+async fn a_request_left_by_what_took_it_in_a_re_offer_and_was_dropped_in_that_poll_is_not_lost() {
+    let trace = Trace::new();
+    let task = create_task(async move {
+        for _ in 0..2 {
+            // The timer wakes in the very step of the request: the group takes it and is dropped at once.
+            let group = TaskGroup::scope(async |tg| {
+                let _ = tg.create_task(yield_now());
+                yield_now().await;
+            });
+            let _ = select(pin!(group), pin!(sleep(secs(0)))).await;
+        }
+        wait_for(pending::<()>(), secs(1)).await.is_err()
+    });
+    yield_now().await;
+    task.cancel();
+    assert_eq!(trace.outcome(task).await, "Cancelled@0");
+}

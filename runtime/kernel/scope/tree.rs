@@ -508,8 +508,9 @@ impl ScopeTree {
         self.node_mut(index)?.rare.as_mut()?.raised.take()
     }
 
-    /// Takes what was left undecided at the ancestors of a node that takes something else: what nobody pends for is
-    /// his now, too. Waiting for the end of his cleanup, it would be void if the task returned in that step.
+    /// Takes what was left undecided at the ancestors of a node that takes something, a re-offer of that or anything
+    /// else: nobody pends for it, so it is his now. Were it to wait for the end of his cleanup, it would be void if
+    /// the task returned in that step.
     pub(crate) fn take_undecided_above(&mut self, index: u32) -> Option<Delivery> {
         let mut result = None;
         let mut at = self.parent(index);
@@ -527,17 +528,6 @@ impl ScopeTree {
             at = parent;
         }
         result
-    }
-
-    /// Somebody below accepted a re-offer of what was raised here: if nothing pends for it, it is his now.
-    pub(crate) fn settle_raised(&mut self, index: u32) {
-        let Some(n) = self.node_mut(index) else { return };
-        if let Some(rare) = n.rare.as_mut()
-            && rare.raised.is_some_and(|r| !r.persists)
-        {
-            rare.raised = None;
-            n.reoffers = 0;
-        }
     }
 
     /// What to do about what was raised at a node: `None`, nothing yet; `Some(Some(offer))`, offer it once

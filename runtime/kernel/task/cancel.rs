@@ -89,15 +89,12 @@ pub(super) unsafe fn settle_raised(task: TaskPtr, home: &Home) -> bool {
             unsafe { end(task, header, home) };
             return true;
         };
-        let (ended, offer) = poll_again(home, offer, || {
+        let ended = poll_again(home, offer, || {
             // SAFETY: the caller's duty; not called again after it has ended.
             if unsafe { poll(task) } { Poll::Ready(()) } else { Poll::Pending }
         });
         if ended.is_ready() {
             return true;
-        }
-        if offer.took {
-            home.scopes.borrow_mut().settle_raised(root);
         }
     }
 }

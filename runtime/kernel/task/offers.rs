@@ -91,15 +91,11 @@ pub(crate) fn extend(home: &Home, offer: &mut Offer) -> bool {
 
 /// Polls something under a re-offer: once, and on for as long as somebody takes it and the task is woken
 /// meanwhile, for the same reason and with the same end as [`extend`].
-pub(crate) fn poll_again<T>(
-    home: &Home,
-    mut offer: Offer,
-    mut poll: impl FnMut() -> Poll<T>,
-) -> (Poll<T>, Offer) {
+pub(crate) fn poll_again<T>(home: &Home, mut offer: Offer, mut poll: impl FnMut() -> Poll<T>) -> Poll<T> {
     loop {
         let (result, kept) = poll_under(home, offer, &mut poll);
         if result.is_ready() || !(kept.took_now && (kept.woken || is_queued(home))) {
-            return (result, kept);
+            return result;
         }
         offer = Offer { took_now: false, woken: false, ..kept };
     }
