@@ -37,13 +37,17 @@ impl Handler {
     fn change(&self, callback: Option<Box<dyn FnMut()>>) {
         self.changes.set(self.changes.get() + 1);
         let former = self.callback.replace(callback);
-        guarded("a callback panicked when it was dropped", || drop(former));
+        dropped(former);
     }
 
     /// Drops the closure: what is scheduled already calls nothing.
     pub(super) fn remove(&self) {
         self.change(None);
     }
+}
+
+fn dropped(callback: Option<Box<dyn FnMut()>>) {
+    guarded("a callback panicked when it was dropped", || drop(callback));
 }
 
 /// Puts a closure back after its call, also when it panics.
@@ -55,8 +59,12 @@ struct Back<'a> {
 
 impl Drop for Back<'_> {
     fn drop(&mut self) {
+        let callback = self.callback.take();
         if self.handler.changes.get() == self.changes {
-            *self.handler.callback.borrow_mut() = self.callback.take();
+            *self.handler.callback.borrow_mut() = callback;
+        } else {
+            // Perhaps in the middle of its own panic, where a second one would end the process.
+            dropped(callback);
         }
     }
 }

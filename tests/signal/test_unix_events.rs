@@ -181,3 +181,61 @@ async fn a_callback_that_panics_is_reported_and_stays() {
     settle().await;
     assert_eq!(said.take(), ["in the callback"; 2]);
 }
+
+/// It panics when it is dropped.
+struct PanicsInDrop;
+
+impl Drop for PanicsInDrop {
+    fn drop(&mut self) {
+        panic!("in its destructor");
+    }
+}
+
+#[evloop::test]
+async fn a_callback_that_panics_after_it_has_removed_itself_may_panic_once_more_when_it_is_dropped() {
+    let _turn = turn();
+    let handle = get_running_loop().unwrap();
+    let said = Rc::new(RefCell::new(Vec::new()));
+    handle.set_exception_handler({
+        let said = said.clone();
+        move |context| said.borrow_mut().push(context.panic_message().to_owned())
+    });
+    let captured = PanicsInDrop;
+    let its_loop = handle.clone();
+    handle
+        .add_signal_handler(Signal::SIGUSR1, move || {
+            let _captured = &captured;
+            its_loop.remove_signal_handler(Signal::SIGUSR1);
+            panic!("in the callback")
+        })
+        .unwrap();
+    raise(Signal::SIGUSR1);
+    settle().await;
+    assert_eq!(said.take(), ["in its destructor", "in the callback"]);
+}
+
+/// Schedules on the loop when it is dropped, which may be at the loop's end.
+struct SchedulesInDrop(LoopHandle, Rc<()>);
+
+impl Drop for SchedulesInDrop {
+    fn drop(&mut self) {
+        let (soon, task, later) = (self.1.clone(), self.1.clone(), self.1.clone());
+        self.0.call_soon(move || drop(soon));
+        self.0.call_later(evloop::time::secs(1), move || drop(later));
+        drop(self.0.create_task(async move { drop(task) }));
+        let _ = self.0.add_signal_handler(Signal::SIGUSR1, || ());
+    }
+}
+
+#[test]
+fn a_callback_that_schedules_when_its_loop_drops_it_leaves_nothing_behind() {
+    let _turn = turn();
+    let count = Rc::new(());
+    let event_loop = EventLoop::new().unwrap();
+    let handle = event_loop.handle();
+    let captured = SchedulesInDrop(handle.clone(), count.clone());
+    handle.add_signal_handler(Signal::SIGUSR1, move || _ = &captured).unwrap();
+    drop(event_loop);
+    assert_eq!(Rc::strong_count(&count), 1);
+    assert_eq!(action(Signal::SIGUSR1), DEFAULT);
+}
