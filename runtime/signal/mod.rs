@@ -12,6 +12,12 @@
 //!
 //! While somebody listens to a signal, its former default action (mostly: the end of the process) does not happen.
 //!
+//! # Other handlers of the program
+//! A handler that is installed while somebody listens here takes the place of ours, so it has the signal, unless it calls ours.
+//! It stays when the last listener leaves. A new listener takes the place again; such a handler is not called
+//! then, since it may call ours. Code that saves a signal's action and puts it back later, as C's `system` does, may do so
+//! when the last listener has left: the signal then does what it did before anybody listened.
+//!
 //! # Children made by `fork`
 //! A child that calls `exec` (all that `std::process` starts) has the default actions again. One that goes on as a
 //! copy of its parent never writes into its parent's pipes; a signal it gets, and nobody in it has listened to,

@@ -18,6 +18,7 @@ static TABLE: Mutex<Table> = Mutex::new(Table { process: 0, signals: BTreeMap::n
 struct Table {
     /// Whose listeners these are. A forked child has a copy, and none of the listeners.
     process: u32,
+    /// An entry stays when its last listener has left: our handler may be put back by somebody who has saved it.
     signals: BTreeMap<i32, Installed>,
 }
 
@@ -43,19 +44,23 @@ fn table(process: u32) -> MutexGuard<'static, Table> {
 /// One more loop listens.
 pub(super) fn listen(number: i32, process: u32) -> io::Result<()> {
     let mut table = table(process);
-    if let Some(installed) = table.signals.get_mut(&number) {
-        // Without a listener it is ours in a forked child only.
-        if installed.listeners == 0 && !Action::of(number)?.is_ours() {
-            installed.former = unix::install(number, !installed.below, process)?;
+    match table.signals.get_mut(&number) {
+        // It may be ours without a listener: in a forked child, and where somebody has put back what they had saved.
+        Some(installed) if installed.listeners > 0 || Action::of(number)?.is_ours() => {
+            installed.listeners += 1;
+        }
+        Some(installed) => {
+            installed.former = unix::install(number, !installed.below)?;
             // Whoever was above us is gone, if there is no function at all.
             installed.below &= installed.former.is_function();
+            installed.listeners = 1;
         }
-        unix::listens_here(number, process);
-        installed.listeners += 1;
-    } else {
-        let former = unix::install(number, true, process)?;
-        table.signals.insert(number, Installed { listeners: 1, former, below: false });
+        None => {
+            let former = unix::install(number, true)?;
+            table.signals.insert(number, Installed { listeners: 1, former, below: false });
+        }
     }
+    unix::listens_here(number, process);
     Ok(())
 }
 
@@ -67,10 +72,8 @@ pub(super) fn leave(number: i32, process: u32) {
     };
     installed.listeners -= 1;
     if installed.listeners == 0 {
+        unix::nobody_listens(number);
         installed.below |= !unix::restore(number, &installed.former);
-        if !installed.below {
-            table.signals.remove(&number);
-        }
     }
 }
 

@@ -1,14 +1,14 @@
 //! The signal handler, and the system calls around it.
 //!
-//! The handler uses atomics, `getpid` and `write`, and, where a process is to end by a signal after all,
-//! `sigaction` and `raise`: all of them may be used in a handler. It takes no lock and no memory, and leaves `errno`
+//! The handler uses atomics, `getpid` and `write`, and, where nobody listens or a process is to end by a signal
+//! after all, `sigaction` and `raise`: all of them may be used in a handler. It takes no lock and no memory, and leaves `errno`
 //! as it was.
 
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 use libc::{c_int, c_void, siginfo_t};
 
@@ -22,38 +22,51 @@ static FORMER: [Former; NUMBERS] = [const { Former::new() }; NUMBERS];
 
 /// What the handler has to know of the action before it.
 struct Former {
-    /// A function, `SIG_DFL` or `SIG_IGN`.
-    handler: AtomicUsize,
-    /// The function takes three arguments.
-    with_info: AtomicBool,
-    /// The process that listens, or has listened.
+    /// `SIG_DFL`, `SIG_IGN`, or a function with one argument.
+    plain: AtomicUsize,
+    /// A function with three arguments, or 0. A word of its own: which word a function was found in says how it
+    /// is to be called, whatever changes meanwhile.
+    with_info: AtomicUsize,
+    /// The process that listens; 0 if nobody does.
     process: AtomicU32,
+}
+
+/// What to call after ours.
+enum Call {
+    Nothing,
+    Plain(usize),
+    WithInfo(usize),
 }
 
 impl Former {
     const fn new() -> Self {
         Self {
-            handler: AtomicUsize::new(libc::SIG_IGN),
-            with_info: AtomicBool::new(false),
+            plain: AtomicUsize::new(libc::SIG_IGN),
+            with_info: AtomicUsize::new(0),
             process: AtomicU32::new(0),
         }
     }
 
-    /// The handler may run meanwhile, and must not call one function as if it were the other kind.
+    /// The handler may run meanwhile, and may find nothing to call then.
     fn set(&self, handler: usize, with_info: bool) {
-        self.handler.store(libc::SIG_IGN, Ordering::SeqCst);
+        let (plain, with_info) = if with_info { (libc::SIG_IGN, handler) } else { (handler, 0) };
+        self.with_info.store(0, Ordering::SeqCst);
+        self.plain.store(plain, Ordering::SeqCst);
         self.with_info.store(with_info, Ordering::SeqCst);
-        self.handler.store(handler, Ordering::SeqCst);
     }
 
-    fn get(&self) -> (usize, bool) {
-        let handler = self.handler.load(Ordering::SeqCst);
-        let with_info = self.with_info.load(Ordering::SeqCst);
-        if self.handler.load(Ordering::SeqCst) == handler {
-            (handler, with_info)
-        } else {
-            (libc::SIG_IGN, false)
+    fn call(&self) -> Call {
+        match self.with_info.load(Ordering::SeqCst) {
+            0 => match self.plain.load(Ordering::SeqCst) {
+                libc::SIG_DFL | libc::SIG_IGN => Call::Nothing,
+                function => Call::Plain(function),
+            },
+            function => Call::WithInfo(function),
         }
+    }
+
+    fn is_default(&self) -> bool {
+        self.with_info.load(Ordering::SeqCst) == 0 && self.plain.load(Ordering::SeqCst) == libc::SIG_DFL
     }
 }
 
@@ -78,6 +91,11 @@ impl Action {
 
     pub(super) fn is_function(&self) -> bool {
         !self.is_default() && self.handler() != libc::SIG_IGN
+    }
+
+    /// It is a function with three arguments.
+    fn takes_info(&self) -> bool {
+        self.is_function() && self.0.sa_flags & libc::SA_SIGINFO != 0
     }
 
     /// The action of a signal at present.
@@ -127,16 +145,15 @@ pub(super) fn exists(number: c_int) -> bool {
 }
 
 /// Installs our handler and returns the action before it, which our handler calls if `chained`.
-pub(super) fn install(number: c_int, chained: bool, process: u32) -> io::Result<Action> {
+pub(super) fn install(number: c_int, chained: bool) -> io::Result<Action> {
     let place = &FORMER[number as usize];
     let remember = |former: &Action| {
         let handler = if chained || !former.is_function() { former.handler() } else { libc::SIG_IGN };
-        place.set(handler, former.0.sa_flags & libc::SA_SIGINFO != 0);
+        place.set(handler, handler == former.handler() && former.takes_info());
     };
     // Before the first signal can come; and once more, should another thread have changed it meanwhile.
     let former = Action::of(number)?;
     remember(&former);
-    listens_here(number, process);
     let mut action = Action::new(ours(), libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK);
     if former.is_function() {
         // It wants these held back while it runs.
@@ -152,9 +169,15 @@ pub(super) fn listens_here(number: c_int, process: u32) {
     FORMER[number as usize].process.store(process, Ordering::SeqCst);
 }
 
+/// Nobody listens to the signal any more. From here on our handler, should it still be in place or be put back by
+/// somebody who has saved it, does what was done before.
+pub(super) fn nobody_listens(number: c_int) {
+    FORMER[number as usize].process.store(0, Ordering::SeqCst);
+}
+
 /// Puts an action back if ours is still there; says whether it was.
 pub(super) fn restore(number: c_int, former: &Action) -> bool {
-    Action::of(number).is_ok_and(|now| now.is_ours()) && former.replace(number).is_ok()
+    is_in_place(number) && former.replace(number).is_ok()
 }
 
 /// The first of all post boxes.
@@ -192,28 +215,28 @@ extern "C" fn on_signal(number: c_int, info: *mut siginfo_t, context: *mut c_voi
     // SAFETY: the place of this thread's `errno`.
     let before = unsafe { *errno };
     let place = &FORMER[number as usize % NUMBERS];
-    let (former, with_info) = place.get();
-    if !tell(number, place, former) {
+    if !tell(number, place) {
         end_by(number);
     }
     // SAFETY: as above.
     unsafe { *errno = before };
-    if former == libc::SIG_DFL || former == libc::SIG_IGN {
-        return;
-    }
-    if with_info {
-        // SAFETY: the system had this function as a handler with three arguments; these are the system's own.
-        let former = unsafe { std::mem::transmute::<usize, WithInfo>(former) };
-        former(number, info, context);
-    } else {
-        // SAFETY: as above, with one.
-        let former = unsafe { std::mem::transmute::<usize, extern "C" fn(c_int)>(former) };
-        former(number);
+    match place.call() {
+        Call::Nothing => {}
+        Call::Plain(former) => {
+            // SAFETY: only `Former::set` writes there, and only what the system had as a handler with one argument.
+            let former = unsafe { std::mem::transmute::<usize, extern "C" fn(c_int)>(former) };
+            former(number);
+        }
+        Call::WithInfo(former) => {
+            // SAFETY: as above, with three; these are the system's own.
+            let former = unsafe { std::mem::transmute::<usize, WithInfo>(former) };
+            former(number, info, context);
+        }
     }
 }
 
 /// Tells the loops that listen; `false` if the process has to end by the signal.
-fn tell(number: c_int, place: &Former, former: usize) -> bool {
+fn tell(number: c_int, place: &Former) -> bool {
     // SAFETY: it has no arguments and cannot fail.
     let process = unsafe { libc::getpid() } as u32;
     let mut heard = false;
@@ -236,8 +259,19 @@ fn tell(number: c_int, place: &Former, former: usize) -> bool {
         }
         next = post_box.next;
     }
-    // In a forked child nobody has listened.
-    former != libc::SIG_DFL || place.process.load(Ordering::SeqCst) == process
+    // Nobody listens: they have left, or this is a forked child. If another handler stands above ours and calls it,
+    // the signal is that one's.
+    let listens = place.process.load(Ordering::SeqCst) == process;
+    listens || !place.is_default() || by_default_ignored(number) || !is_in_place(number)
+}
+
+fn is_in_place(number: c_int) -> bool {
+    Action::of(number).is_ok_and(|now| now.is_ours())
+}
+
+/// Whether the default action is none: then nothing needs to be changed for it to happen.
+fn by_default_ignored(number: c_int) -> bool {
+    matches!(number, libc::SIGCHLD | libc::SIGCONT | libc::SIGURG | libc::SIGWINCH)
 }
 
 /// Tries to write a byte.

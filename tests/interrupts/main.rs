@@ -6,11 +6,13 @@
 #[cfg(unix)]
 mod harness;
 #[cfg(unix)]
+mod restored;
+#[cfg(unix)]
 mod runner;
 #[cfg(unix)]
 mod test_unix_events;
 
 fn main() {
     #[cfg(unix)]
-    harness::main(&[runner::TESTS, test_unix_events::TESTS]);
+    harness::main(&[runner::TESTS, restored::TESTS, test_unix_events::TESTS]);
 }
