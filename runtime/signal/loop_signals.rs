@@ -203,6 +203,8 @@ impl LoopSignals {
     /// The `Runner` begins to listen to SIGINT, if nobody else does. What came for it earlier is gone.
     pub(super) fn add_interrupts(self: &Rc<Self>, hook: Rc<dyn Fn()>, process: u32) -> io::Result<()> {
         let mailbox = self.mailbox(process)?;
+        // Of a handler on another thread that was still at work when the run before had ended.
+        mailbox.post_box.notice();
         mailbox.post_box.want(INTERRUPT);
         registry::listen(libc::SIGINT, process).inspect_err(|_| mailbox.post_box.want_no_more(INTERRUPT))?;
         *self.interrupts.borrow_mut() = Some(hook);
@@ -218,10 +220,8 @@ impl LoopSignals {
         if let Some(mailbox) = self.mailbox.borrow().clone() {
             mailbox.post_box.want_no_more(INTERRUPT);
             registry::leave(libc::SIGINT, process);
-            if mailbox.post_box.notice() {
-                // It came too late, and is not the next run's.
-                while self.read(&mailbox) {}
-            }
+            // It came too late, and is not the next run's: its byte means nothing any more.
+            mailbox.post_box.notice();
         }
         self.watch_no_more(process);
     }
@@ -263,9 +263,9 @@ impl LoopSignals {
         }
     }
 
-    /// Takes bytes out of the pipe, and does what they say. `true` if there may be more; the pipe is watched, so
-    /// that is seen again.
-    fn read(&self, mailbox: &Mailbox) -> bool {
+    /// Takes bytes out of the pipe, and does what they say. There may be more; the pipe is watched, so that is seen
+    /// again.
+    fn read(&self, mailbox: &Mailbox) {
         let mut bytes = [0; MOST];
         let count = (&mailbox.reader).read(&mut bytes).unwrap_or(0);
         for &byte in &bytes[..count] {
@@ -275,14 +275,14 @@ impl LoopSignals {
         for number in mailbox.post_box.take_overflow() {
             self.hear(number, mailbox.post_box);
         }
-        count == MOST
     }
 
     fn hear(&self, byte: u8, post_box: &PostBox) {
         match byte {
             LOOK => {}
+            // One that was noticed before is of a run that has ended.
+            INTERRUPT if !post_box.notice() => {}
             INTERRUPT => {
-                post_box.notice();
                 let hook = self.interrupts.borrow().clone();
                 if let Some(hook) = hook {
                     hook();
@@ -334,5 +334,49 @@ fn arrived(signals: &Weak<LoopSignals>) {
     let mailbox = signals.mailbox.borrow().clone();
     if let Some(mailbox) = mailbox {
         signals.read(&mailbox);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::cell::Cell;
+    use std::io::Write;
+    use std::rc::Rc;
+
+    use super::LoopSignals;
+    use crate::kernel::EventLoop;
+    use crate::yield_now;
+
+    /// A handler on another thread that is slower than the run it is for. No signal is raised here.
+    #[test]
+    fn a_handler_that_was_inside_when_a_run_ended_does_not_interrupt_the_next() {
+        let mut event_loop = EventLoop::new().unwrap();
+        let process = std::process::id();
+        let signals = LoopSignals::of(&event_loop.handle(), process).unwrap();
+        let interrupts = Rc::new(Cell::new(0));
+        let begin = || {
+            let interrupts = interrupts.clone();
+            let hook = Rc::new(move || interrupts.set(interrupts.get() + 1));
+            signals.add_interrupts(hook, process).unwrap();
+        };
+        // Each is what the handler does, at the pace of another thread.
+        let mailbox = signals.mailbox(process).unwrap();
+        let write = |_, byte: u8| (&mailbox._writer).write(&[byte]).is_ok();
+
+        begin();
+        let late = mailbox.post_box.enter(process).unwrap();
+        signals.remove_interrupts();
+        assert!(late.interrupt(write));
+        drop(late);
+        begin();
+        event_loop.run_until_complete(async { (yield_now().await, yield_now().await) }).unwrap();
+        assert_eq!(interrupts.get(), 0);
+
+        let inside = mailbox.post_box.enter(process).unwrap();
+        assert!(inside.interrupt(write), "what came too late is not waiting to be noticed");
+        drop(inside);
+        event_loop.run_until_complete(async { (yield_now().await, yield_now().await) }).unwrap();
+        assert_eq!(interrupts.get(), 1);
+        signals.remove_interrupts();
     }
 }

@@ -73,7 +73,7 @@ pub(super) struct PostBox {
     process: AtomicU32,
     wanted: Bits,
     overflow: Bits,
-    /// A SIGINT for the `Runner` was put in and not taken out yet.
+    /// A SIGINT for the `Runner` was put in and not noticed yet. A byte for it without this means nothing.
     interrupted: AtomicBool,
     /// It is some loop's. Changed by the registry only, under its lock.
     pub(super) taken: AtomicBool,
@@ -128,9 +128,9 @@ impl PostBox {
         self.overflow.take()
     }
 
-    /// Notes that the loop has seen the `Runner`'s SIGINT; says whether there was one.
+    /// Notes that the loop has seen the `Runner`'s SIGINT; says whether there was one that it had not seen.
     pub(super) fn notice(&self) -> bool {
-        self.interrupted.swap(false, Ordering::Relaxed)
+        self.interrupted.swap(false, Ordering::AcqRel)
     }
 
     /// For the handler: goes in, if it is a loop of this process.
@@ -163,7 +163,7 @@ impl Inside<'_> {
 
     /// Puts the `Runner`'s SIGINT in, and says whether there was none that it has not even noticed.
     pub(super) fn interrupt(&self, write: impl Fn(RawFd, u8) -> bool) -> bool {
-        if self.post_box.interrupted.swap(true, Ordering::Relaxed) {
+        if self.post_box.interrupted.swap(true, Ordering::AcqRel) {
             return false;
         }
         self.put(INTERRUPT, write);
