@@ -100,19 +100,20 @@ impl Action {
 
     /// The action of a signal at present.
     pub(super) fn of(number: c_int) -> io::Result<Self> {
-        let mut action = MaybeUninit::uninit();
+        let mut action = MaybeUninit::zeroed();
         // SAFETY: a null pointer asks and changes nothing; the other is valid for writes of an action.
         let result = unsafe { libc::sigaction(number, ptr::null(), action.as_mut_ptr()) };
         if result != 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: the call has succeeded, so it was written.
+        // SAFETY: all zeros are an action, and the call has written over them what the system has. That may be less than
+        // the whole: a C library's mask has room for more signals than there are.
         Ok(Self(unsafe { action.assume_init() }))
     }
 
     /// Makes it the signal's action, and returns the one before.
     fn replace(&self, number: c_int) -> io::Result<Self> {
-        let mut former = MaybeUninit::uninit();
+        let mut former = MaybeUninit::zeroed();
         // SAFETY: both pointers are valid. Installed are our own handler, which obeys the rules for handlers,
         // default actions, and what the system itself has given us as an action that was installed before.
         let result = unsafe { libc::sigaction(number, &raw const self.0, former.as_mut_ptr()) };
