@@ -91,7 +91,8 @@ impl EventLoop {
     /// # Errors
     /// [`RunError::Stopped`] if [`stop`](LoopHandle::stop) was called first (`main` is dropped),
     /// [`RunError::Cancelled`] if `main` was cancelled, [`RunError::AlreadyRunning`] inside of a running
-    /// loop, [`RunError::Io`] if the system's wait fails.
+    /// loop, [`RunError::Stuck`] if the loop was built to [detect](crate::Builder::detect_stuck) that,
+    /// [`RunError::Io`] if the system's wait fails.
     ///
     /// # Panics
     /// If `main` panics: the panic goes on here.
@@ -119,7 +120,8 @@ impl EventLoop {
     /// Runs until [`stop`](LoopHandle::stop) is called; if it was called before, for one iteration.
     ///
     /// # Errors
-    /// [`RunError::AlreadyRunning`] inside of a running loop, [`RunError::Io`] if the system's wait fails.
+    /// [`RunError::AlreadyRunning`] inside of a running loop, [`RunError::Stuck`] if the loop was built to
+    /// [detect](crate::Builder::detect_stuck) that, [`RunError::Io`] if the system's wait fails.
     ///
     /// # asyncio
     /// `loop.run_forever()`.
@@ -161,7 +163,7 @@ impl EventLoop {
     /// and runs until they have ended, cleanups that await included.
     ///
     /// # Errors
-    /// [`RunError::AlreadyRunning`], [`RunError::Io`], or [`RunError::Stopped`] if a cleanup calls `stop()`.
+    /// As [`run_forever`](Self::run_forever), and [`RunError::Stopped`] if a cleanup calls `stop()`.
     pub fn cancel_all_tasks(&mut self) -> Result<(), RunError> {
         self.cancel_all_tasks_until(&Cell::new(false))
     }

@@ -74,7 +74,8 @@ impl Runner {
     /// # Errors
     /// [`RunError::Cancelled`] if `main` was cancelled, [`RunError::Interrupted`] if that was Ctrl-C;
     /// [`RunError::Stopped`] if `stop()` was called first; [`RunError::AlreadyRunning`] inside of a running loop;
-    /// [`RunError::Closed`] after [`close`](Self::close); [`RunError::Io`] if the system's wait fails.
+    /// [`RunError::Closed`] after [`close`](Self::close); [`RunError::Stuck`] if the loop was built to
+    /// [detect](crate::Builder::detect_stuck) that; [`RunError::Io`] if the system's wait fails.
     ///
     /// # Panics
     /// If `main` panics: the panic goes on here.
@@ -112,12 +113,14 @@ impl Runner {
     ///
     /// Every unfinished task is cancelled once, and the loop runs until they have ended, cleanups that await
     /// included; panics are told to the exception handler. [`grace`](RunnerBuilder::grace) limits that, and so does Ctrl-C.
+    /// A cleanup that calls [`stop`](LoopHandle::stop) ends that too, and what is left is dropped.
     /// Jobs of [`to_thread`](crate::to_thread) are not waited for: those that were not begun are dropped, those that run
     /// are counted, reported and left behind.
     ///
     /// # Errors
-    /// [`RunError::Interrupted`] by Ctrl-C, [`RunError::Io`] if the system's wait fails, [`RunError::AlreadyRunning`]
-    /// inside of a running loop; the loop is closed all the same, and what is left is dropped.
+    /// [`RunError::Interrupted`] by Ctrl-C, [`RunError::Io`] if the system's wait fails, [`RunError::Stuck`] if a cleanup
+    /// is and the loop was built to detect that, [`RunError::AlreadyRunning`] inside of a running loop; the loop is
+    /// closed all the same, and what is left is dropped.
     ///
     /// # asyncio
     /// `runner.close()`, which waits for executor threads, 300 seconds at most.
