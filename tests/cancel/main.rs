@@ -14,4 +14,5 @@ mod shapes_waiting;
 mod support;
 mod tree_groups;
 mod tree_races;
+mod tree_shrink;
 mod tree_world;

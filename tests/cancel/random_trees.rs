@@ -6,7 +6,8 @@
 //! runs. Here: after each request, at rest, something must have happened (else it *hangs*), and at the end
 //! no scope, future or task is left.
 //!
-//! `EVLOOP_TREES=n` runs n trees, `EVLOOP_TREE_SEED=s` begins at another seed; a failure prints seed and tree.
+//! `EVLOOP_TREES=n` runs n trees, `EVLOOP_TREE_SEED=s` begins at another seed; a failure prints seed and tree, made as
+//! small as it can be and still fail (`tree_shrink.rs`).
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -16,6 +17,7 @@ use evloop::{Clock, EventLoop, all_tasks, now, sleep, yield_now};
 
 use crate::support::nodes;
 use crate::tree_groups::{Group, GroupEnd};
+use crate::tree_shrink::shrink;
 use crate::tree_world::{Tree, World};
 
 /// Trees of a default run: two to three seconds without optimization, for all tests.
@@ -24,6 +26,7 @@ const TREES: u64 = 8000;
 const REST: u64 = 1000;
 
 /// Marsaglia's xorshift64*, seeded through a splitmix step so that neighbours differ.
+#[derive(Clone)]
 struct Random(u64);
 
 impl Random {
@@ -151,37 +154,57 @@ enum End {
     DropLoop(u64),
 }
 
-/// Runs one tree; returns a description of it, and the violations.
-fn run(seed: u64, extras: Extras) -> (String, Vec<(&'static str, String)>) {
-    let mut random = Random::new(seed);
-    let tree = random.tree(4, extras);
-    let requests: Vec<u64> = (0..random.below(3)).map(|_| random.below(12)).collect();
-    let end = match random.below(10) {
-        0 => End::DropRoot(random.below(12)),
-        1 => End::DropLoop(random.below(12)),
-        _ => End::Requests,
-    };
-    let what = format!("seed {seed}: requests {requests:?}, {end:?}, {tree:?}");
-    let world = Rc::new(World::default());
-    let mut event_loop = EventLoop::builder().clock(Clock::Virtual).build().unwrap();
-    event_loop.handle().set_exception_handler(|_| {});
-    event_loop.run_until_complete(drive(&world, tree, requests, end, random)).unwrap();
-    if matches!(end, End::DropLoop(_)) {
-        world.dropping.set(true);
-    } else {
-        if event_loop.handle().scope_nodes() > 0 {
-            world.violation("leak", format!("{} scopes", event_loop.handle().scope_nodes()));
-        }
-        if event_loop.next_deadline().is_some() {
-            world.violation("leak", "a timer".into());
-        }
+/// A tree and what is done to it.
+struct Case {
+    tree: Tree,
+    requests: Vec<u64>,
+    end: End,
+    /// For what is decided while it runs.
+    random: Random,
+}
+
+impl Case {
+    fn of(seed: u64, extras: Extras) -> Self {
+        let mut random = Random::new(seed);
+        let tree = random.tree(4, extras);
+        let requests: Vec<u64> = (0..random.below(3)).map(|_| random.below(12)).collect();
+        let end = match random.below(10) {
+            0 => End::DropRoot(random.below(12)),
+            1 => End::DropLoop(random.below(12)),
+            _ => End::Requests,
+        };
+        Self { tree, requests, end, random }
     }
-    drop(event_loop);
-    world.check_end();
-    let violations = world.violations.take();
-    // Each task is known to the world and knows it.
-    world.tasks.take();
-    (what, violations)
+
+    /// Runs it, or another tree in its place; returns the violations.
+    fn run(&self, tree: &Tree) -> Vec<(&'static str, String)> {
+        let world = Rc::new(World::default());
+        let mut event_loop = EventLoop::builder().clock(Clock::Virtual).build().unwrap();
+        event_loop.handle().set_exception_handler(|_| {});
+        let driven = drive(&world, tree.clone(), self.requests.clone(), self.end, self.random.clone());
+        event_loop.run_until_complete(driven).unwrap();
+        if matches!(self.end, End::DropLoop(_)) {
+            world.dropping.set(true);
+        } else {
+            if event_loop.handle().scope_nodes() > 0 {
+                world.violation("leak", format!("{} scopes", event_loop.handle().scope_nodes()));
+            }
+            if event_loop.next_deadline().is_some() {
+                world.violation("leak", "a timer".into());
+            }
+        }
+        drop(event_loop);
+        world.check_end();
+        let violations = world.violations.take();
+        // Each task is known to the world and knows it.
+        world.tasks.take();
+        violations
+    }
+
+    /// The tree, as small as can be for a violation of this kind.
+    fn shrunk(&self, kind: &str) -> Tree {
+        shrink(self.tree.clone(), |tree| self.run(tree).iter().any(|(found, _)| *found == kind))
+    }
 }
 
 async fn drive(world: &Rc<World>, tree: Tree, mut requests: Vec<u64>, end: End, mut random: Random) {
@@ -244,22 +267,25 @@ fn run_many(extras: Extras, default: u64) {
     let first = number("EVLOOP_TREE_SEED").unwrap_or(0);
     let count = number("EVLOOP_TREES").unwrap_or(default);
     let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
-    let mut shortest: BTreeMap<&str, String> = BTreeMap::new();
+    let mut examples = Vec::new();
     for seed in first..first + count {
-        let (what, violations) = run(seed, extras);
-        for (kind, detail) in violations {
-            *kinds.entry(kind).or_default() += 1;
-            let text = format!("{kind}: {detail}\n  {what}");
-            let kept = shortest.entry(kind).or_insert_with(|| text.clone());
-            if text.len() < kept.len() {
-                *kept = text;
+        let case = Case::of(seed, extras);
+        for (kind, detail) in case.run(&case.tree) {
+            let count = kinds.entry(kind).or_default();
+            *count += 1;
+            if *count == 1 {
+                let (requests, end, tree) = (&case.requests, case.end, case.shrunk(kind));
+                let text = format!(
+                    "{kind}: {detail}\n  seed {seed}: requests {requests:?}, {end:?}, shrunk to {tree:?}"
+                );
+                examples.push(text);
             }
         }
     }
     assert!(
         kinds.is_empty(),
-        "{count} trees, violations by kind: {kinds:?}, the shortest of each:\n{}",
-        shortest.into_values().collect::<Vec<_>>().join("\n")
+        "{count} trees, violations by kind: {kinds:?}, one of each:\n{}",
+        examples.join("\n")
     );
 }
 
