@@ -479,3 +479,28 @@ async fn a_request_left_by_what_took_it_in_a_re_offer_and_was_dropped_in_that_po
     task.cancel();
     assert_eq!(trace.outcome(task).await, "Cancelled@0");
 }
+
+#[evloop::test]
+async fn a_request_left_by_an_error_does_not_reach_into_a_cleanup_beside_it() {
+    let trace = Trace::new();
+    let t = trace.clone();
+    let outcome = trace.run(&[1], async move {
+        // Asked at 1; it leaves the request to the next suspension when it fails at 2.
+        let failing = TaskGroup::try_scope::<(), _>(async |tg| {
+            let _ = tg.create_task(on_cancel(pending::<Result<(), _>>(), async |_| {
+                sleep(secs(1)).await;
+                Err(1)
+            }));
+            Ok(())
+        });
+        // Asked at 1, too; at 3 a deadline inside of its cleanup ends something that has a say.
+        let cleaning = finally(pending::<()>(), async {
+            let inner = finally(pending::<()>(), t.cleanup("inner", 1));
+            assert!(wait_for(inner, secs(2)).await.is_err());
+            t.cleanup("outer", 2).await;
+        });
+        let _ = join(failing, cleaning).await;
+    });
+    assert_eq!(outcome.await, "Cancelled@6");
+    assert_eq!(trace.take(), ["inner@4", "outer@6"]);
+}

@@ -42,7 +42,10 @@
 //!    and its ancestors count it.
 //! 3. **Raise.** What a node passes on is raised at its parent. It waits there until the count of busy nodes
 //!    below is zero. Then it is offered once more to what lives below, opened meanwhile or not asked before; whoever
-//!    takes that may become busy, so this repeats, eight times at most. Then the node takes it, and so on outwards.
+//!    takes that may become busy, so this repeats, eight times at most. Then the node takes it, and so on outwards. Code
+//!    pends for ever behind what it rethrows; that must arrive. But behind what a dropped future or a group that
+//!    returns errors has left undecided, nobody pends: whoever takes a re-offer of it, or anything else outside of the
+//!    cleanups that it waits for, decides about it, too.
 //! 4. **Coalesce.** Deliveries that meet in one node are one. So are those taken in one step: a deadline that comes in
 //!    the step of another request takes over what was taken for that. The outermost origin decides what becomes
 //!    of it: an outer cancellation is never answered by an inner deadline's error.

@@ -510,11 +510,11 @@ impl ScopeTree {
 
     /// Takes what was left undecided at the ancestors of a node that takes something, a re-offer of that or anything
     /// else: nobody pends for it, so it is his now. Were it to wait for the end of his cleanup, it would be void if
-    /// the task returned in that step.
+    /// the task returned in that step. It does not reach into a cleanup that runs already: that it waits for.
     pub(crate) fn take_undecided_above(&mut self, index: u32) -> Option<Delivery> {
         let mut result = None;
         let mut at = self.parent(index);
-        while let Some(n) = self.node_mut(at) {
+        while let Some(n) = self.node_mut(at).filter(|n| !n.busy) {
             let parent = n.parent;
             if let Some(rare) = n.rare.as_mut()
                 && let Some(raised) = rare.raised.take_if(|raised| !raised.persists)
