@@ -7,6 +7,7 @@
 mod combinators;
 mod groups;
 mod primitives;
+mod races;
 mod scopes;
 mod tasks;
 
