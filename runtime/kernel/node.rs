@@ -141,6 +141,9 @@ impl Scope {
 
     /// Polls `content` under an offer of the node's own, which [`is_own`](Self::is_own) will know again: a
     /// deadline is due, a child has failed, a branch has lost.
+    ///
+    /// # Panics
+    /// Outside of a loop: nobody is there who could take the offer, and to wait for that would be for ever.
     pub(crate) fn poll_with_own_offer<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -157,7 +160,7 @@ impl Scope {
             };
             self.poll_attached(home, cx, Some(offer), &mut content)
         });
-        polled.unwrap_or(Polled::Pending)
+        polled.expect("a deadline or a group needs a running loop: await it inside of evloop::run")
     }
 
     fn poll_attached<T>(

@@ -15,8 +15,9 @@ use evloop::{
     Promise, TimeoutError, catch_cancel, create_task, current_task, finally, now, on_cancel, sleep, timeout,
     timeout_at, wait_for, yield_now,
 };
+use futures::FutureExt;
 
-use crate::support::{Log, tick};
+use crate::support::{Log, panic_of, tick};
 
 #[evloop::test]
 async fn test_timeout_basic() {
@@ -402,4 +403,15 @@ async fn sleep_for(seconds: u64) {
 async fn long<E>() -> Result<(), E> {
     sleep(secs(3600)).await;
     Ok(())
+}
+
+#[test]
+fn a_deadline_that_has_come_outside_of_a_loop_panics() {
+    for panic in [
+        panic_of(|| timeout(secs(0), async |_| pending::<()>().await).now_or_never()),
+        panic_of(|| timeout_at(now(), async |_| pending::<()>().await).now_or_never()),
+        panic_of(|| wait_for(pending::<()>(), secs(0)).now_or_never()),
+    ] {
+        assert!(panic.contains("await it inside of evloop::run"), "{panic}");
+    }
 }
