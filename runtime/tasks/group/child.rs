@@ -5,12 +5,11 @@ use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::thread;
 
 use pin_project_lite::pin_project;
 
 use super::members::Members;
-use crate::kernel::{current_task, raise_here, with_current};
+use crate::kernel::{SeenPanic, current_task, raise_here, report_panic, with_current};
 
 /// A place in a group; dropping it leaves the group.
 pub(super) struct Membership<E: 'static> {
@@ -26,10 +25,6 @@ impl<E> Membership<E> {
 
 impl<E> Drop for Membership<E> {
     fn drop(&mut self) {
-        if thread::panicking() {
-            // The future's destructor panics: its task goes on with that, and the group must know.
-            drop(self.members.panicked(Box::new("the destructor of a child of a task group panicked")));
-        }
         self.members.leave(self.place);
     }
 }
@@ -37,16 +32,27 @@ impl<E> Drop for Membership<E> {
 pin_project! {
     /// The future of a child's task.
     pub(super) struct Child<F, E: 'static> {
-        // Before the membership: the group waits until it is gone.
+        // It goes before the membership: the group waits until it is gone. `None`: it is.
         #[pin]
-        future: F,
+        future: Option<F>,
         membership: Membership<E>,
+    }
+
+    impl<F, E: 'static> PinnedDrop for Child<F, E> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            // Caught rather than asked for by `thread::panicking()`, which may have reasons outside of the loop.
+            let dropped = panic::catch_unwind(AssertUnwindSafe(|| this.future.set(None)));
+            if let Err(payload) = dropped.or_else(|payload| this.membership.members.panicked(payload).map(drop)) {
+                report_panic("the destructor of a child of a task group panicked", payload);
+            }
+        }
     }
 }
 
 impl<F, E> Child<F, E> {
     pub(super) fn new(future: F, membership: Membership<E>) -> Self {
-        Self { future, membership }
+        Self { future: Some(future), membership }
     }
 }
 
@@ -55,9 +61,13 @@ impl<F: Future, E> Future for Child<F, E> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        match panic::catch_unwind(AssertUnwindSafe(|| this.future.poll(cx))) {
+        let Some(future) = this.future.as_pin_mut() else { return Poll::Pending };
+        match panic::catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
             Ok(polled) => polled,
-            Err(payload) => panic::resume_unwind(this.membership.members.panicked(payload)),
+            Err(payload) => match this.membership.members.panicked(payload) {
+                Ok(panic) => panic::resume_unwind(Box::new(SeenPanic(panic))),
+                Err(payload) => panic::resume_unwind(payload),
+            },
         }
     }
 }

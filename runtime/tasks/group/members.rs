@@ -17,7 +17,7 @@ use super::child::{Child, Membership};
 use super::error::GroupClosed;
 use super::slots::{Queued, Slots};
 use crate::kernel::{
-    Delivery, LoopHandle, Panic, SeenPanic, Task, TaskRef, report_panic, spawn_here, with_current,
+    Delivery, LoopHandle, Panic, Task, TaskRef, guarded, report_panic, spawn_here, with_current,
 };
 use crate::tasks::NoRunningLoop;
 
@@ -50,6 +50,8 @@ pub(super) struct Members<E> {
     asked_step: Cell<u64>,
     /// Whether `cancel` asks the body, too.
     cancels_body: bool,
+    /// `cancel` did not: a failure still has to.
+    body_goes_on: Cell<bool>,
     /// The group's future waits for the children's end, and the iteration in which it was told of that.
     waits: Cell<bool>,
     heard: Cell<Option<u64>>,
@@ -73,6 +75,7 @@ impl<E: 'static> Members<E> {
             asked: Cell::new(false),
             asked_step: Cell::new(0),
             cancels_body,
+            body_goes_on: Cell::new(false),
             waits: Cell::new(false),
             heard: Cell::new(None),
             polled: Cell::new(false),
@@ -153,22 +156,29 @@ impl<E: 'static> Members<E> {
 
     /// A child has failed.
     pub(super) fn fail(self: &Rc<Self>, error: E) {
+        if self.state.get() == State::Closed {
+            // Nobody would take it out, and it may hold a handle of this very group.
+            return drop(error);
+        }
         self.errors.borrow_mut().push(error);
         self.failed.set(true);
         self.notify();
     }
 
-    /// A child has panicked with `payload`; what its task is to go on panicking with comes back. The first
-    /// panic is the group's, all others are their tasks' own.
-    pub(super) fn panicked(self: &Rc<Self>, payload: Box<dyn Any + Send>) -> Box<dyn Any + Send> {
+    /// A child has panicked with `payload`. The first panic is the group's; all others are the business of whoever
+    /// calls this, and come back as errors.
+    pub(super) fn panicked(
+        self: &Rc<Self>,
+        payload: Box<dyn Any + Send>,
+    ) -> Result<Panic, Box<dyn Any + Send>> {
         self.failed.set(true);
         self.notify();
         if self.state.get() == State::Closed || self.panic.borrow().is_some() {
-            return payload;
+            return Err(payload);
         }
         let panic = Panic::new(payload);
         *self.panic.borrow_mut() = Some(panic.clone());
-        Box::new(SeenPanic(panic))
+        Ok(panic)
     }
 
     /// The body has panicked.
@@ -193,7 +203,11 @@ impl<E: 'static> Members<E> {
 
     fn act(&self) {
         self.notified.set(false);
-        if self.failed.get() && self.is_open() {
+        if self.failed.get() && self.body_goes_on.replace(false) {
+            // The children were asked by `cancel`.
+            self.asks_body.set(true);
+            self.wake();
+        } else if self.failed.get() && self.is_open() {
             self.asks_body.set(true);
             self.end_children();
             self.asked.set(true);
@@ -210,6 +224,7 @@ impl<E: 'static> Members<E> {
             return;
         }
         self.asks_body.set(self.cancels_body);
+        self.body_goes_on.set(!self.cancels_body);
         self.end_children();
         self.asked.set(true);
         if !self.polled.get() {
@@ -266,9 +281,11 @@ impl<E: 'static> Members<E> {
         }
     }
 
-    /// The group's future has what it wants, or goes.
+    /// The group's future has what it wants, or goes. Handles may stay: they keep nothing of it.
     pub(super) fn close(&self) {
         self.state.set(State::Closed);
+        let waker = self.waker.take();
+        guarded("a waker panicked when it was dropped", || drop(waker));
     }
 
     pub(super) fn take_errors(&self) -> Vec<E> {
@@ -289,6 +306,8 @@ impl<E: 'static> Members<E> {
         if let Some(panic) = self.take_panic() {
             report_panic("a task of a group panicked and the group was dropped", panic.into_payload());
         }
+        let errors = self.take_errors();
+        guarded("an error panicked when it was dropped with its task group", || drop(errors));
     }
 }
 

@@ -270,7 +270,8 @@ macro_rules! handle {
         impl$(<$E: 'static>)? $Group$(<$E>)? {
             /// Ends the group early: all children are asked to end, and there will be no others. So is the body, in
             /// [`cancellable`](TaskGroup::cancellable) and [`try_cancellable`](TaskGroup::try_cancellable); in the
-            /// other two it goes on, since it has a value to give. The first call counts; after the group's end it does nothing.
+            /// other two it goes on, since it has a value to give, unless a child fails. The first call counts; after the
+            /// group's end it does nothing.
             ///
             /// # asyncio
             /// `tg.cancel()`.
@@ -351,6 +352,8 @@ pub struct TaskGroupBuilder {
 impl TaskGroupBuilder {
     /// How many of the group's tasks may run at once. The others wait in line, in order of creation, without
     /// having begun; cancelled there, they never begin. 0 is taken as 1.
+    ///
+    /// A task keeps its slot while it waits. If all that run wait for tasks that stand in line, they do so for ever.
     pub fn limit(mut self, tasks: usize) -> Self {
         self.limit = Some(tasks.max(1));
         self
@@ -424,6 +427,7 @@ impl TaskGroupBuilder {
     ) -> Result<Option<R>, ErrorGroup<E>> {
         let members = Members::new(self.limit, cancels_body);
         let group = TryTaskGroup { members: members.clone() };
-        supervise(members, body(group)).await
+        // Called in there: a closure that is no `async` one may start tasks and panic before it gives a future.
+        supervise(members, async { body(group).await }).await
     }
 }

@@ -13,14 +13,17 @@
 //! task. The wait is never cut short.
 
 use std::future::{pending, poll_fn};
+use std::panic::{self, AssertUnwindSafe};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::error::ErrorGroup;
 use super::members::Members;
-use crate::kernel::{Leaf, Polled, Scope, raise_here};
+use crate::kernel::{Leaf, Polled, Scope, guarded, raise_here};
 use crate::tasks::body::{Body, poll_body};
+
+const DROPPED: &str = "a value or an error panicked when it was dropped for the panic of its task group";
 
 /// Runs a group to its end. `Ok(None)`: its own `cancel` ended the body.
 pub(super) async fn supervise<E: 'static, R>(
@@ -69,7 +72,11 @@ pub(super) async fn supervise<E: 'static, R>(
     members.close();
 
     if let Some(panic) = members.take_panic() {
-        drop((value, failure));
+        // What is not returned goes, and must not panic in place of this.
+        let errors = members.take_errors();
+        guarded(DROPPED, || drop(value));
+        guarded(DROPPED, || drop(failure));
+        guarded(DROPPED, || drop(errors));
         scope.release();
         panic.resume();
     }
@@ -82,7 +89,12 @@ pub(super) async fn supervise<E: 'static, R>(
     }
     match scope.take_hold().filter(|delivery| !scope.is_own(delivery)) {
         Some(delivery) => {
-            drop(value);
+            if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| drop(value))) {
+                // The request goes on where this is caught.
+                scope.hold(delivery);
+                scope.release();
+                panic::resume_unwind(payload);
+            }
             scope.raise_out(delivery);
             pending().await
         }

@@ -2,9 +2,10 @@
 
 use evloop::time::{millis, secs};
 use evloop::{TaskGroup, catch_cancel, create_task, current_task, now, on_cancel, sleep, yield_now};
+use futures::FutureExt;
 
 use super::{Error, errors, long};
-use crate::support::{Log, forever_with, yields};
+use crate::support::{Log, forever_with, panic_of, yields};
 
 #[evloop::test]
 async fn taskgroup_cancel_from_the_body() {
@@ -142,4 +143,30 @@ async fn a_group_cancelled_while_it_waits_gives_the_bodys_value() {
     let start = now();
     assert_eq!(ended.await, Some("the body's"));
     assert_eq!(now() - start, secs(1));
+}
+
+#[evloop::test]
+async fn a_body_that_goes_on_after_a_cancel_is_cancelled_when_a_child_fails() {
+    let start = now();
+    let failed = TaskGroup::try_scope::<(), Error>(async |tg| {
+        let _ = tg.create_task(on_cancel(long(), async |_| {
+            sleep(secs(1)).await;
+            Err(Error::Value)
+        }));
+        yield_now().await;
+        tg.cancel();
+        long().await
+    });
+    assert_eq!(errors(failed.await), [Error::Value]);
+    assert_eq!(now() - start, secs(1));
+}
+
+#[test]
+fn a_body_that_is_cancelled_outside_of_a_loop_panics() {
+    let group = TaskGroup::cancellable(async |tg| {
+        tg.cancel();
+        std::future::pending::<()>().await;
+    });
+    let panic = panic_of(|| group.now_or_never());
+    assert!(panic.contains("await it inside of evloop::run"), "{panic}");
 }

@@ -2,12 +2,14 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 
 use evloop::time::{millis, secs};
 use evloop::{Promise, TaskGroup, create_task, current_task, now, sleep, yield_now};
 
 use super::{Error, errors, fails_after, long};
-use crate::support::{Log, panic_of, reports, yields};
+use crate::support::{Log, panic_of, poll_once, reports, yields};
 
 #[evloop::test]
 async fn test_taskgroup_01() {
@@ -286,4 +288,24 @@ async fn a_task_outside_of_the_group_is_not_waited_for() {
     .await;
     assert_eq!(now() - start, secs(1));
     assert!(!outside.done());
+}
+
+#[evloop::test]
+async fn a_handle_that_outlives_its_group_keeps_no_waker() {
+    struct Quiet;
+    impl Wake for Quiet {
+        fn wake(self: Arc<Self>) {}
+    }
+    let (awaiter, mut handle) = (Arc::new(Quiet), None);
+    let group = TaskGroup::scope(async |tg| {
+        handle = Some(tg);
+        yield_now().await;
+    });
+    let mut group = Box::pin(group);
+    let waker = Waker::from(awaiter.clone());
+    assert!(poll_once(&mut group, &mut Context::from_waker(&waker)).is_pending());
+    assert!(poll_once(&mut group, &mut Context::from_waker(&waker)).is_ready());
+    drop((group, waker));
+    assert_eq!(Arc::strong_count(&awaiter), 1);
+    assert!(handle.is_some());
 }

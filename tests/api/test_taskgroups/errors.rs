@@ -1,10 +1,13 @@
 //! Children and bodies that fail.
 
 use evloop::time::{millis, secs};
-use evloop::{TaskError, TaskGroup, create_task, current_task, finally, now, on_cancel, sleep, yield_now};
+use evloop::{
+    TaskError, TaskGroup, TryTaskGroup, create_task, current_task, finally, now, on_cancel, sleep, yield_now,
+};
+use futures::FutureExt;
 
 use super::{Error, errors, fails_after};
-use crate::support::{Log, forever_with};
+use crate::support::{Log, LogsItsDrop, forever_with};
 
 #[evloop::test]
 async fn test_taskgroup_04() {
@@ -247,4 +250,39 @@ async fn a_group_of_errors_is_an_error_with_a_source() {
     });
     let group: Box<dyn std::error::Error> = ended.await.unwrap_err().into();
     assert_eq!(group.source().unwrap().to_string(), "invalid digit found in string");
+}
+
+/// Holds the group that it is an error of.
+struct Circle {
+    _group: TryTaskGroup<Self>,
+    _held: LogsItsDrop,
+}
+
+#[evloop::test]
+async fn errors_that_are_not_returned_are_dropped_also_if_they_hold_the_group() {
+    let log = Log::new();
+    let fails = |tg: &TryTaskGroup<Circle>, name: &str| {
+        let error = Circle { _group: tg.clone(), _held: log.on_drop(name) };
+        let _ = tg.create_task(finally(async { Err::<(), _>(error) }, async { sleep(secs(1)).await }));
+    };
+    let mut group = Box::pin(TaskGroup::try_scope::<(), _>(async |tg| {
+        let held = Circle { _group: tg.clone(), _held: log.on_drop("before the drop") };
+        let _ = tg.create_task(async { Err::<(), _>(held) });
+        fails(&tg, "after the drop");
+        std::future::pending().await
+    }));
+    std::future::poll_fn(|cx| std::task::Poll::Ready(group.as_mut().poll(cx).is_pending())).await;
+    yield_now().await;
+    drop(group);
+    assert_eq!(log.take(), ["before the drop"]);
+    sleep(secs(2)).await;
+    assert_eq!(log.take(), ["after the drop"]);
+
+    let group = TaskGroup::try_scope::<(), _>(async |tg| {
+        fails(&tg, "with a panic");
+        sleep(millis(1)).await;
+        panic!("the body's")
+    });
+    assert!(std::panic::AssertUnwindSafe(group).catch_unwind().await.is_err());
+    assert_eq!(log.take(), ["with a panic"]);
 }

@@ -136,3 +136,30 @@ async fn errors_of_nested_groups_are_shown_indented() {
     assert_eq!(group.to_string(), "1 error: 2 errors: a; b");
     assert_eq!(format!("{group:#}"), "1 error:\n  2 errors:\n    a\n    b");
 }
+
+/// A chain of tasks, each in a group of the one before.
+fn chain(depth: u32) -> std::pin::Pin<Box<dyn Future<Output = ()>>> {
+    Box::pin(async move {
+        TaskGroup::scope(async |tg| {
+            if depth > 0 {
+                let _ = tg.create_task(chain(depth - 1));
+            }
+            std::future::pending().await
+        })
+        .await
+    })
+}
+
+#[evloop::test]
+async fn a_thousand_groups_deep_a_request_arrives_and_a_drop_of_the_loop_does_not_recurse() {
+    let outermost = create_task(chain(1000));
+    yields(1001).await;
+    assert_eq!(evloop::all_tasks().len(), 1002);
+    outermost.cancel();
+    assert!(outermost.await.unwrap_err().is_cancelled());
+    assert_eq!(evloop::all_tasks().len(), 1);
+
+    create_task(chain(1000)).detach();
+    yields(1001).await;
+    assert_eq!(evloop::all_tasks().len(), 1002, "all are left to the loop's end");
+}

@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 
 use evloop::time::{millis, secs};
-use evloop::{TaskError, TaskGroup, create_task, finally, now, on_cancel, sleep, yield_now};
+use evloop::{TaskError, TaskGroup, TryTaskGroup, create_task, finally, now, on_cancel, sleep, yield_now};
 use futures::FutureExt;
 
 use super::{Error, fails_after, long};
@@ -158,4 +158,71 @@ async fn errors_that_come_with_a_panic_are_dropped() {
         on_cancel(long(), async |_| panic!("the body's")).await
     });
     assert_eq!(panic_of(group).await, "the body's");
+}
+
+#[evloop::test]
+async fn a_body_that_panics_before_it_gives_a_future_waits_for_the_children() {
+    let (log, start) = (Log::new(), now());
+    let group = TaskGroup::try_scope::<(), Error>(|tg: TryTaskGroup<Error>| {
+        let held = log.on_drop("child");
+        let _ = tg.create_task(async {
+            forever_with(held).await;
+            Ok(())
+        });
+        if tg.len() == 1 {
+            panic!("at once");
+        }
+        async { Ok(()) }
+    });
+    assert_eq!(panic_of(group).await, "at once");
+    assert_eq!((log.take(), now() - start), (vec!["child".to_string()], secs(0)));
+}
+
+#[test]
+fn a_group_works_in_a_destructor_of_a_thread_that_panics() {
+    let log = Log::new();
+    let teardown = OnDrop::new(|| {
+        evloop::run(async {
+            let sum = TaskGroup::scope(async |tg| {
+                let one = tg.create_task(async { 1 }).unwrap();
+                one.await.unwrap() + tg.create_task(async { 2 }).unwrap().await.unwrap()
+            });
+            log.push(format!("{}", sum.await));
+        });
+    });
+    let panic = crate::support::panic_of(|| {
+        let _teardown = teardown;
+        panic!("the test's")
+    });
+    assert_eq!((panic.as_str(), log.take()), ("the test's", vec!["3".to_string()]));
+}
+
+#[evloop::test]
+async fn a_panic_of_a_child_beats_that_of_the_value_which_is_dropped_for_it() {
+    let reports = reports();
+    let group = TaskGroup::scope(async |tg| {
+        let _ = tg.create_task(async {
+            sleep(secs(1)).await;
+            panic!("a child")
+        });
+        OnDrop::new(|| panic!("the value"))
+    });
+    assert_eq!(panic_of(group).await, "a child");
+    assert_eq!(reports.take(), ["the value"]);
+}
+
+#[evloop::test]
+async fn a_request_whose_value_cannot_be_dropped_goes_on_where_that_is_caught() {
+    let task = create_task(async {
+        let group = TaskGroup::scope(async |tg| {
+            let _ = tg.create_task(finally(forever_with(()), async { sleep(secs(1)).await }));
+            OnDrop::new(|| panic!("the value"))
+        });
+        assert_eq!(panic_of(group).await, "the value");
+        yield_now().await;
+        unreachable!("the request is delivered at this suspension")
+    });
+    yields(3).await;
+    task.cancel();
+    assert!(task.await.unwrap_err().is_cancelled());
 }
