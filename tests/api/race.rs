@@ -196,6 +196,32 @@ async fn a_loser_whose_value_cannot_be_dropped_counts_as_panicked() {
     assert_eq!(text(&*panic), "a value");
 }
 
+#[evloop::test]
+async fn a_value_that_cannot_be_dropped_for_a_panic_is_reported() {
+    let reports = reports();
+    let loser = on_cancel(pending(), async |_| std::panic::resume_unwind(Box::new("the loser")));
+    let contest = async { drop(race((loser, after(1, Bomb("the winner's value")))).await) };
+    let panic = std::panic::AssertUnwindSafe(contest).catch_unwind().await.unwrap_err();
+    assert_eq!(text(&*panic), "the loser");
+    assert_eq!(reports.take(), ["the winner's value"]);
+
+    /// A winner whose destructor panics, as does that of its value.
+    struct Winner(#[expect(dead_code, reason = "it is dropped")] Bomb);
+    impl Future for Winner {
+        type Output = Bomb;
+        fn poll(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> Poll<Bomb> {
+            Poll::Ready(Bomb("the winner's value"))
+        }
+    }
+    let start = now();
+    let cleans_up = finally(pending(), async { sleep(secs(3)).await });
+    let contest = async { drop(race((cleans_up, Winner(Bomb("the winner")))).await) };
+    let panic = std::panic::AssertUnwindSafe(contest).catch_unwind().await.unwrap_err();
+    // The first branch was polled before, so it cleans up.
+    assert_eq!((text(&*panic), now() - start), ("the winner", secs(3)));
+    assert_eq!(reports.take(), ["the winner's value"]);
+}
+
 #[test]
 fn a_panic_beats_a_request_that_comes_while_the_others_end() {
     let mut event_loop = virtual_loop();

@@ -5,10 +5,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use evloop::time::{millis, secs};
-use evloop::{Staggered, now, sleep, staggered_race};
+use evloop::{Staggered, create_task, finally, now, sleep, staggered_race, yield_now};
+use futures::FutureExt;
 use futures::future::{pending, ready};
 
-use crate::support::{Log, panic_of, virtual_loop};
+use crate::support::{Log, panic_of, text, virtual_loop};
 
 /// An attempt of the given kind, in a list with others.
 type Attempt<'a, T> =
@@ -207,4 +208,44 @@ async fn what_was_not_started_is_dropped_when_it_is_decided() {
     }];
     staggered_race(attempts, None).await.winner.unwrap();
     assert_eq!(log.take(), ["dropped unused"]);
+}
+
+/// One attempt that cleans up for three seconds; when the list of the attempts is dropped, it panics.
+struct Attempts(bool);
+
+impl Iterator for Attempts {
+    type Item = Attempt<'static, ()>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let started = std::mem::replace(&mut self.0, true);
+        (!started).then(|| attempt(|| finally(pending(), async { sleep(secs(3)).await })))
+    }
+}
+
+impl Drop for Attempts {
+    fn drop(&mut self) {
+        panic!("the list of the attempts");
+    }
+}
+
+async fn panics_with_its_list(lasts: u64) {
+    let start = now();
+    let contest = staggered_race(Attempts(false), secs(2));
+    let panic = std::panic::AssertUnwindSafe(contest).catch_unwind().await.unwrap_err();
+    assert_eq!((text(&*panic), now() - start), ("the list of the attempts", secs(lasts)));
+}
+
+#[evloop::test]
+async fn a_list_of_attempts_that_cannot_be_dropped_leaves_no_cleanup_alone() {
+    // It ends when the second attempt is due.
+    panics_with_its_list(2 + 3).await;
+    // At a request, which goes on where the panic is caught.
+    let task = create_task(async {
+        panics_with_its_list(1 + 3).await;
+        yield_now().await;
+        unreachable!("the request is delivered at this suspension")
+    });
+    sleep(secs(1)).await;
+    task.cancel();
+    assert!(task.await.unwrap_err().is_cancelled());
 }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use crate::kernel::{Panic, Polled, Scope};
+use crate::kernel::{Panic, Polled, Scope, report_panic};
 
 pin_project! {
     /// One branch; an implementation detail of [`Branches`](super::Branches).
@@ -66,6 +66,13 @@ pub(super) fn caught<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
     panic::catch_unwind(AssertUnwindSafe(f)).map_err(Panic::new)
 }
 
+/// Drops what a panic goes before; should that panic, too, it is reported.
+pub(super) fn drop_after_panic<T>(value: T) {
+    if let Err(second) = caught(|| drop(value)) {
+        report_panic("a value panicked when it was dropped for the panic of a race", second.into_payload());
+    }
+}
+
 /// Polls a branch that has lost and was not asked to end yet. A cleanup that runs in it goes before: an offer
 /// would cut it. `None`: there is nobody to ask.
 fn lose<T>(
@@ -120,7 +127,10 @@ impl<F: Future> Run<F::Output> for Branch<F> {
         }
         match (step, dropped) {
             (step, Ok(())) | (step @ Step::Panicked(_), Err(_)) => step,
-            (_, Err(panic)) => Step::Panicked(panic),
+            (step, Err(panic)) => {
+                drop_after_panic(step);
+                Step::Panicked(panic)
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::branch::{Run, Step, Turn, caught};
+use super::branch::{Run, Step, Turn, caught, drop_after_panic};
 use crate::kernel::{Panic, Polled, Scope, report_panic};
 
 /// A race between branches that its owner keeps: the scope around them, and what has come of it so far.
@@ -87,6 +87,8 @@ impl<D> Contest<D> {
         self.scope.release();
         standing.stage = Stage::Over;
         if let Some(panic) = standing.panic.take() {
+            // Not by the unwinding, which its destructor might make an abort.
+            drop_after_panic(standing.decision.take());
             panic.resume();
         }
         match standing.decision.take() {

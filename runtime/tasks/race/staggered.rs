@@ -144,9 +144,13 @@ where
             return;
         }
         if let Polled::Taken(delivery) = self.listener.poll(cx, |_| Poll::<Infallible>::Pending) {
-            (self.starters, self.alarm) = (None, None);
             standing.owe();
+            self.alarm = None;
+            let dropped = caught(|| self.starters = None);
             self.listener.raise_out(delivery);
+            if let Err(panic) = dropped {
+                standing.panicked(panic);
+            }
         }
     }
 
@@ -181,7 +185,11 @@ where
                     self.alarm = self.delay.map(sleep);
                     self.run(standing, cx, self.running.len() - 1);
                 }
-                Ok(None) => self.start_no_more(),
+                Ok(None) => {
+                    if let Err(panic) = caught(|| self.start_no_more()) {
+                        standing.panicked(panic);
+                    }
+                }
                 Err(panic) => standing.panicked(panic),
             }
         }
@@ -191,8 +199,10 @@ where
     }
 
     fn start_no_more(&mut self) {
-        (self.starters, self.alarm) = (None, None);
+        self.alarm = None;
         self.listener.release();
+        // Foreign, so last.
+        self.starters = None;
     }
 
     fn stop(&mut self, stopped: &mut dyn FnMut(Option<Panic>)) {
