@@ -21,7 +21,7 @@ use futures_core::Stream;
 
 use super::watch::Watch;
 use super::{IntoTask, call_later};
-use crate::kernel::{Task, TaskRef, TimerHandle, WaitKey, WaitList};
+use crate::kernel::{Task, TaskRef, TimerHandle, WaitKey, WaitList, guarded};
 use crate::time::TimeoutError;
 
 /// What the callbacks and those who wait have in common.
@@ -90,7 +90,8 @@ impl Shared {
     fn give_first(&self, answer: Answer) -> bool {
         let Some(first) = self.line.pop_front() else { return false };
         first.answer.set(Some(answer));
-        first.waker.wake();
+        // One waker that panics must not keep the others in line from their answers.
+        guarded("a waker panicked", || first.waker.wake());
         true
     }
 

@@ -9,7 +9,8 @@ use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use evloop::time::{millis, secs};
@@ -20,7 +21,7 @@ use evloop::{
 use futures::future::{join, select};
 use futures::{Stream, StreamExt};
 
-use crate::support::{Log, panic_of, reports, tick, virtual_loop, yields};
+use crate::support::{Log, panic_of, poll_once, reports, tick, virtual_loop, yields};
 
 async fn sleeper(delay: Duration, name: &'static str) -> &'static str {
     sleep(delay).await;
@@ -445,4 +446,21 @@ async fn random_callers_get_every_task_once() {
         }
         assert_eq!(all, order, "seed {seed}");
     }
+}
+
+#[evloop::test]
+async fn a_waker_that_panics_keeps_nobody_else_from_his_answer() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("a waker");
+        }
+    }
+    let reports = reports();
+    let completed = as_completed([sleep(secs(3600)), sleep(secs(3600))]).timeout(secs(1));
+    let waker = Waker::from(Arc::new(Panics));
+    let mut first = Box::pin(completed.next());
+    assert!(poll_once(&mut first, &mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(completed.next().await.map(|answer| answer.is_err()), Some(true));
+    assert_eq!(reports.take(), ["a waker"]);
 }
