@@ -5,7 +5,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::task::Poll;
 
-use crate::kernel::{Delivery, Polled, Scope};
+use crate::kernel::{Delivery, Polled, Scope, guarded, report_panic};
 
 /// How a body ended.
 pub(super) enum Body<T> {
@@ -17,7 +17,7 @@ pub(super) enum Body<T> {
 
 /// Polls a body by `poll` as what `scope` contains. When it has ended, in whatever way, `prepare` is called,
 /// the body is dropped, and the result says how it ended. A destructor that panics is a way to end, too; the
-/// first panic wins.
+/// first panic wins, and the others are reported.
 pub(super) fn poll_body<F: Future>(
     scope: &mut Scope,
     mut body: Pin<&mut Option<F>>,
@@ -38,8 +38,14 @@ pub(super) fn poll_body<F: Future>(
     prepare(scope, &ended);
     let dropped = panic::catch_unwind(AssertUnwindSafe(|| body.set(None)));
     Poll::Ready(match (ended, dropped) {
-        (Body::Panicked(first), _) => Body::Panicked(first),
-        (_, Err(payload)) => Body::Panicked(payload),
         (ended, Ok(())) => ended,
+        (Body::Panicked(first), Err(second)) => {
+            report_panic("a destructor panicked after its future had panicked", second);
+            Body::Panicked(first)
+        }
+        (ended, Err(payload)) => {
+            guarded("a value panicked when it was dropped for a panic", || drop(ended));
+            Body::Panicked(payload)
+        }
     })
 }

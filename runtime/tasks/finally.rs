@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::task::Poll;
 
 use super::body::{Body, poll_body};
-use crate::kernel::{Polled, Scope};
+use crate::kernel::{Polled, Scope, report_panic};
 
 /// Runs `body` and then, however it ended, `cleanup`: after a return, after a cancellation, after a
 /// panic. Both may await. The cleanup runs whole before the cancellation goes on outwards or the panic is
@@ -59,7 +59,7 @@ pub async fn finally<F: IntoFuture>(body: F, cleanup: impl IntoFuture<Output = (
         })
         .await
     };
-    let mut ended = Some(ended);
+    let mut ended = Kept(Some(ended));
     let mut inner = Scope::for_cleanup();
     let mut cleanup = pin!(Some(cleanup.into_future()));
     poll_fn(|cx| {
@@ -80,7 +80,7 @@ pub async fn finally<F: IntoFuture>(body: F, cleanup: impl IntoFuture<Output = (
         };
         cleanup.set(None);
         inner.release();
-        match ended.take() {
+        match ended.0.take() {
             Some(Body::Returned(value)) if taken.is_none() && !scope.holds() => {
                 scope.set_cleaning(false);
                 scope.release();
@@ -98,4 +98,16 @@ pub async fn finally<F: IntoFuture>(body: F, cleanup: impl IntoFuture<Output = (
         }
     })
     .await
+}
+
+/// How the body ended, until that goes on.
+struct Kept<T>(Option<Body<T>>);
+
+impl<T> Drop for Kept<T> {
+    fn drop(&mut self) {
+        // The cleanup was dropped, or panicked itself.
+        if let Some(Body::Panicked(payload)) = self.0.take() {
+            report_panic("the body of a `finally` panicked and its cleanup did not come to its end", payload);
+        }
+    }
 }

@@ -175,7 +175,7 @@ impl Drop for Listening {
 /// so there may be several for [`FirstCompleted`].
 ///
 /// # Panics
-/// If there are no tasks. Outside of a loop, if there is a timeout.
+/// If there are no tasks, and when polled after it was ready. Outside of a loop, if there is a timeout.
 ///
 /// # Cancel safety
 /// Safe. A cancellation takes effect at once, and the tasks run on: keep them outside and give references,

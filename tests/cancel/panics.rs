@@ -1,11 +1,13 @@
 //! Panics in bodies, cleanups, handlers and destructors: they end what they are in, reach the awaiter, and
 //! leave neither scopes nor open offers behind.
 
+use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 use std::task::Poll;
 
 use evloop::time::secs;
-use evloop::{catch_cancel, create_task, finally, on_cancel, sleep, wait_for, yield_now};
+use evloop::{catch_cancel, create_task, finally, on_cancel, race, sleep, wait_for, yield_now};
 use futures::FutureExt;
 use futures::future::{join, pending};
 
@@ -158,4 +160,48 @@ async fn a_panicking_task_leaves_no_scope() {
     });
     assert_eq!(outcome.await, "Panicked(deep inside)@0");
     assert_eq!(nodes(), 0);
+}
+
+/// From now on, what the loop's exception handler is told.
+fn reports() -> Rc<RefCell<Vec<String>>> {
+    let (reports, event_loop) = (Rc::<RefCell<Vec<String>>>::default(), evloop::get_running_loop().unwrap());
+    let sink = reports.clone();
+    event_loop
+        .set_exception_handler(move |context| sink.borrow_mut().push(context.panic_message().to_owned()));
+    reports
+}
+
+/// A future whose poll panics, and then its destructor does.
+fn twice() -> impl Future<Output = ((), ())> {
+    // Not by an `async` block: its unwinding drops what it contains, where a second panic aborts.
+    join(bomb(), async { panic!("in a poll") })
+}
+
+#[evloop::test]
+async fn a_second_panic_of_what_has_panicked_is_reported() {
+    let (trace, reports) = (Trace::new(), reports());
+    assert_eq!(trace.run(&[], finally(twice(), async {})).await, "Panicked(in a poll)@0");
+    assert_eq!(reports.take(), ["in a destructor"]);
+    assert_eq!(trace.run(&[], race([twice()])).await, "Panicked(in a poll)@0");
+    assert_eq!(reports.take(), ["in a destructor"]);
+}
+
+#[evloop::test]
+async fn a_panic_whose_way_is_cut_is_reported() {
+    let reports = reports();
+    let mut cleans_up = Box::pin(finally(async { panic!("in the body") }, sleep(secs(9))));
+    assert!(futures::poll!(&mut cleans_up).is_pending());
+    drop::<std::pin::Pin<Box<dyn Future<Output = ()>>>>(cleans_up);
+    assert_eq!(reports.take(), ["in the body"]);
+
+    let cleanup = async { panic!("in the cleanup") };
+    let both = AssertUnwindSafe(finally::<_>(async { panic!("in the body") }, cleanup)).catch_unwind();
+    assert!(matches!(both.await, Err::<(), _>(payload) if payload.is::<&str>()));
+    assert_eq!(reports.take(), ["in the body"]);
+
+    let (panics, slow) = (async { panic!("a branch") }, finally(pending::<()>(), sleep(secs(9))));
+    let mut contest = Box::pin(race([slow.boxed_local(), panics.boxed_local()]));
+    assert!(futures::poll!(&mut contest).is_pending());
+    drop(contest);
+    assert_eq!(reports.take(), ["a branch"]);
 }

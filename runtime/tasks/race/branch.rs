@@ -126,7 +126,11 @@ impl<F: Future> Run<F::Output> for Branch<F> {
             None => this.scope.release(),
         }
         match (step, dropped) {
-            (step, Ok(())) | (step @ Step::Panicked(_), Err(_)) => step,
+            (step, Ok(())) => step,
+            (step @ Step::Panicked(_), Err(second)) => {
+                report_panic("a destructor panicked after its branch of a race had", second.into_payload());
+                step
+            }
             (step, Err(panic)) => {
                 drop_after_panic(step);
                 Step::Panicked(panic)

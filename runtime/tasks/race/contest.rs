@@ -14,6 +14,14 @@ pub(super) struct Contest<D> {
     scope: Scope,
 }
 
+impl<D> Drop for Standing<D> {
+    fn drop(&mut self) {
+        if let Some(panic) = self.panic.take() {
+            report_panic("a branch of a race panicked and the race was dropped", panic.into_payload());
+        }
+    }
+}
+
 /// What has come of a race so far. `D` is what it decides about: the winner.
 #[derive(Debug)]
 pub(super) struct Standing<D> {

@@ -49,8 +49,9 @@ pin_project! {
 /// clean up is dropped at once, as is one that was not polled yet.
 ///
 /// # Panics
-/// When there is nothing that could race. A panic of a branch counts as its end: the others are cancelled and
-/// waited for, then it goes on.
+/// When there is nothing that could race, and when polled after it was ready. A panic of a branch counts as its
+/// end: the others are cancelled and waited for, then it goes on. Further panics, and that of a race which is
+/// dropped before it could go on, are told to the loop's exception handler.
 ///
 /// # Cancel safety
 /// A cancellation of the whole goes into all branches, as in a `join!`, and on outwards after their cleanups.
