@@ -23,7 +23,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use evloop::time::{millis, secs};
-use evloop::{Clock, EventLoop, Promise, Queue, RunError, TaskRef};
+use evloop::{Clock, EventLoop, Promise, Queue, RunError, TaskGroup, TaskRef, TryTaskGroup};
 
 static BYTES: AtomicIsize = AtomicIsize::new(0);
 static BLOCKS: AtomicIsize = AtomicIsize::new(0);
@@ -443,4 +443,93 @@ fn a_borrowed_main_leaves_nothing_however_it_ends() {
         assert!(task.cancelled() && !task.cancel());
         abroad(move || waker.wake()).join().unwrap();
     });
+}
+
+/// A group with a limit, errors that hold it, a scope whose children hold it, races and waits.
+async fn much_at_once(kept: Rc<RefCell<Vec<TryTaskGroup<Failed>>>>) {
+    let group = TaskGroup::builder().limit(2).try_scope::<(), Failed>(async |tg| {
+        kept.borrow_mut().push(tg.clone());
+        for n in 0..4 {
+            let own = tg.clone();
+            let _ = tg.create_task(evloop::finally(
+                async move {
+                    evloop::sleep(millis(n)).await;
+                    Err::<(), _>(Failed { _group: own, _name: "a child".into() })
+                },
+                evloop::sleep(millis(1)),
+            ));
+        }
+        pending().await
+    });
+    let tasks = [1, 2, 3].map(|n| evloop::create_task(evloop::sleep(millis(n))));
+    let (first, all) = (&tasks[0], &tasks);
+    let borrows = evloop::scope(async |s| {
+        let own = s.clone();
+        let first = s.spawn(async move { evloop::shield(first).await.is_ok() });
+        s.spawn(async move {
+            own.spawn(first);
+            let _ = evloop::wait(all, evloop::AllCompleted, millis(2)).await;
+            let completed = evloop::as_completed([2, 9].map(|n| evloop::sleep(millis(n)))).timeout(millis(2));
+            while let Some(Ok(_)) = completed.next().await {}
+        });
+    });
+    let late = evloop::timeout(millis(2), async |_| evloop::race((pending::<()>(), pending())).await);
+    let attempts = [secs(5), secs(6)].map(|time| {
+        async move || {
+            evloop::finally(evloop::sleep(time), evloop::yield_now()).await;
+            Err::<(), _>(vec![1])
+        }
+    });
+    let contest = evloop::race((evloop::finally(late, evloop::yield_now()), async {
+        evloop::staggered_race(attempts, millis(1)).await;
+        Ok(())
+    }));
+    futures::join!(group, borrows, contest).0.unwrap_err();
+}
+
+/// An error that holds its group.
+struct Failed {
+    _group: TryTaskGroup<Self>,
+    _name: String,
+}
+
+impl std::fmt::Debug for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Failed")
+    }
+}
+
+#[test]
+fn groups_scopes_races_and_waits_go_with_the_loop_or_with_their_future() {
+    for turns in 0..12 {
+        balanced(|| {
+            let kept = Rc::default();
+            let mut event_loop = new_loop();
+            let handle = event_loop.handle();
+            handle.create_task(much_at_once(Rc::clone(&kept))).detach();
+            let asked = handle.create_task(much_at_once(Rc::clone(&kept)));
+            // One whose future is dropped while the loop goes on.
+            let dropped = Box::pin(much_at_once(Rc::clone(&kept)));
+            handle
+                .create_task(async move {
+                    let _ = futures::future::select(dropped, Box::pin(evloop::sleep(millis(1)))).await;
+                })
+                .detach();
+            for turn in 0..turns {
+                event_loop.run_once(Some(millis(1))).expect("it is not running");
+                if turn == 4 {
+                    asked.cancel();
+                }
+            }
+            // Handles that go before the loop, and such as go after it.
+            if turns % 2 == 0 {
+                kept.borrow_mut().clear();
+            }
+            drop(event_loop);
+            for group in kept.take() {
+                group.cancel();
+                assert_eq!(group.len(), 0);
+            }
+        });
+    }
 }

@@ -9,7 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use evloop::time::{millis, secs};
-use evloop::{EventLoop, Promise, RunError, get_running_loop, now, sleep, to_thread, yield_now};
+use evloop::{
+    EventLoop, Promise, RunError, TaskGroup, finally, get_running_loop, now, sleep, to_thread, yield_now,
+};
 
 use crate::support::{Log, forever_with, pause, virtual_loop};
 
@@ -486,4 +488,44 @@ fn a_loop_can_be_stepped_and_run_by_turns() {
     ticker.cancel();
     event_loop.cancel_all_tasks().unwrap();
     assert!(ticker.cancelled());
+}
+
+#[test]
+fn a_group_may_have_children_in_several_loops_of_its_thread() {
+    let log = Log::new();
+    let (mut ours, mut other) = (virtual_loop(), virtual_loop());
+    let place = Rc::new(RefCell::new(None));
+    let group = ours.handle().create_task({
+        let (log, place) = (log.clone(), place.clone());
+        async move {
+            TaskGroup::cancellable(async |tg| {
+                *place.borrow_mut() = Some(tg.clone());
+                let _ = tg.create_task(forever_with(log.on_drop("ours")));
+                std::future::pending::<()>().await;
+            })
+            .await;
+            log.push("the group");
+        }
+    });
+    turn(&mut ours);
+    let tg = place.take().unwrap();
+    let children = other.run_until_complete(async {
+        let ends = tg.create_task(finally(forever_with(()), yield_now())).unwrap();
+        let stays = tg.create_task(forever_with(log.on_drop("the other loop's"))).unwrap();
+        yield_now().await;
+        (ends, stays)
+    });
+    let (ends, stays) = children.unwrap();
+    // From outside of both.
+    tg.cancel();
+    (0..4).for_each(|_| turn(&mut ours));
+    assert_eq!((log.take(), tg.len()), (vec!["ours".to_string()], 2));
+    assert!(!ends.done() && !stays.done() && !group.done(), "it waits for the other loop's");
+    // They end with their loop.
+    drop(other);
+    assert_eq!((log.take(), tg.len()), (vec!["the other loop's".to_string()], 0));
+    assert!(ends.cancelled() && stays.cancelled());
+    (0..4).for_each(|_| turn(&mut ours));
+    assert_eq!(log.take(), ["the group"]);
+    assert!(group.done());
 }
