@@ -18,7 +18,8 @@ pub struct Select<F> {
 ///
 /// The futures are polled in the order of the arguments, so of those that are ready at once the earliest is
 /// given; those after it are not polled. They must be `Unpin`: tasks are, and `Box::pin` or `pin!` makes
-/// every future so.
+/// every future so. Whichever of them is woken, all are polled: for thousands, take
+/// [`as_completed`](crate::as_completed()).
 ///
 /// # Panics
 /// When there is nothing to wait for, and when polled after it was ready.

@@ -41,6 +41,7 @@ pin_project! {
 ///
 /// The futures are polled in the order of the arguments, in the current task: they may borrow, and nothing
 /// is spawned. Of those that are ready at once the earliest wins; those after it are not polled any more.
+/// Whichever of them is woken, all are polled: for thousands, take tasks and [`wait`](crate::wait()).
 ///
 /// The losers get a cancellation, where `select!` would only drop them: a cleanup in them
 /// ([`finally`](crate::finally), [`on_cancel`](crate::on_cancel), an awaited task) runs to its end before
