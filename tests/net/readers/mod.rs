@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use evloop::LoopHandle;
 
-use crate::support::settle;
+use crate::support::{settle, yields};
 
 /// Two connected sockets that do not block.
 fn pair() -> (UnixStream, UnixStream) {
@@ -43,8 +43,10 @@ impl Calls {
         self.0.take()
     }
 
-    /// How often it is called now, in a few looks of the loop.
+    /// How often it is called from now on, in a few looks of the loop. A call that stands in the FIFO already, for what
+    /// was seen before, is not meant.
     async fn now(&self) -> usize {
+        yields(1).await;
         self.take();
         settle().await;
         self.take()
