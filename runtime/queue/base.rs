@@ -296,8 +296,7 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
     #[doc(alias = "close")]
     pub fn shutdown(&self) {
         self.is_shut_down.set(true);
-        self.getters.wake_all();
-        self.putters.wake_all();
+        WaitList::wake_all_of(&[&self.getters, &self.putters]);
     }
 
     /// Ends the queue at once and returns the items that were left in it, next one first.

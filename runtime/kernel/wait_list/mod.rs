@@ -22,7 +22,10 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
 use std::num::NonZeroU64;
+use std::panic::{self, AssertUnwindSafe};
 use std::task::Waker;
+
+use super::exception::discard;
 
 /// A line of waiting entries, in most cases plain wakers.
 pub(crate) struct WaitList<E = Waker> {
@@ -129,12 +132,27 @@ impl WaitList<Waker> {
 
     /// Calls everybody who is in line now, in order; who joins during the call is not meant.
     pub(crate) fn wake_all(&self) {
-        if self.is_empty() {
-            return;
+        Self::wake_all_of(&[self]);
+    }
+
+    /// As [`wake_all`](Self::wake_all), for several lines, one after the other.
+    ///
+    /// A waker that panics keeps nobody from his call: the first panic goes on when all are woken.
+    pub(crate) fn wake_all_of(lines: &[&Self]) {
+        let mut first_panic = None;
+        for line in lines.iter().filter(|line| !line.is_empty()) {
+            let last = line.line.borrow().last_serial;
+            while let Some(waker) = line.pop_front_until(last) {
+                if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+                    match first_panic {
+                        None => first_panic = Some(payload),
+                        Some(_) => discard(payload),
+                    }
+                }
+            }
         }
-        let last = self.line.borrow().last_serial;
-        while let Some(waker) = self.pop_front_until(last) {
-            waker.wake();
+        if let Some(payload) = first_panic {
+            panic::resume_unwind(payload);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -177,4 +178,32 @@ fn wakers_may_use_the_list_while_they_are_woken_replaced_or_dropped() {
     list.wake_all(); // each joins again, which this call must not see
     assert_eq!(list.len(), 3);
     while list.pop_front().is_some() {}
+}
+
+struct Panicking(&'static str);
+
+impl Wake for Panicking {
+    fn wake(self: Arc<Self>) {
+        std::panic::panic_any(self.0);
+    }
+}
+
+#[test]
+fn wakers_that_panic_keep_nobody_in_line() {
+    let (lines, (count, waker)) = ([WaitList::new(), WaitList::new()], Counter::pair());
+    for (line, panic) in lines.iter().zip(["first", "second"]) {
+        line.push(waker.clone());
+        line.push(Waker::from(Arc::new(Panicking(panic))));
+        line.push(waker.clone());
+    }
+    let woken = catch_unwind(AssertUnwindSafe(|| WaitList::wake_all_of(&[&lines[0], &lines[1]])));
+    assert_eq!(woken.unwrap_err().downcast_ref(), Some(&"first"), "it goes on with the first panic");
+    assert_eq!(count.count(), 4);
+    assert!(lines.iter().all(WaitList::is_empty));
+
+    lines[0].push(Waker::from(Arc::new(Panicking("alone"))));
+    lines[0].push(waker);
+    let woken = catch_unwind(AssertUnwindSafe(|| lines[0].wake_all()));
+    assert_eq!(woken.unwrap_err().downcast_ref(), Some(&"alone"));
+    assert_eq!((count.count(), lines[0].len()), (5, 0));
 }
