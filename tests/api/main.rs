@@ -21,6 +21,7 @@ mod test_base_events;
 mod test_events;
 mod test_futures;
 mod test_futures2;
+mod test_locks;
 mod test_queues;
 mod test_runners;
 #[cfg(unix)]
