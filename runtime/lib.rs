@@ -204,7 +204,10 @@ pub use queue::{GetNowaitError, LifoQueue, PriorityQueue, PutNowaitError, Queue,
 pub use runner::{Runner, RunnerBuilder, run, try_run};
 #[cfg(unix)]
 pub use signal::ctrl_c;
-pub use sync::{Condition, Event, InvalidStateError, Lock, LockGuard, Permit, Promise, Semaphore};
+pub use sync::{
+    Barrier, BrokenBarrierError, Condition, Event, InvalidStateError, Lock, LockGuard, Permit, Promise,
+    Semaphore,
+};
 pub use tasks::{
     AllCompleted, AsCompleted, AsCompletedTimeout, Cancellation, ErrorGroup, FirstCompleted, FirstException,
     FirstPanic, GatherError, GroupClosed, NoRunningLoop, Scope, ScopedChild, Staggered, TaskGroup,

@@ -13,6 +13,7 @@
 //! at once is in `condition.rs`). `test_ambiguous_loops`: no primitive belongs to a loop. The `test_repr`s, but the
 //! barrier's; the rest is about Python's `with` and arguments.
 
+mod barrier;
 mod condition;
 mod event;
 mod lock;
