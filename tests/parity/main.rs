@@ -31,7 +31,6 @@
 //!
 //! | scenario | needs |
 //! |---|---|
-//! | O26, O27; O37: the barrier | `Event`, `Condition`, `Barrier` |
 //! | O37: eager tasks | eager tasks |
 
 mod callbacks;
