@@ -1,5 +1,8 @@
 //! Order of events, dropping and fairness, on an executor small enough to see through.
 
+mod barrier;
+mod condition;
+mod event;
 mod lock;
 mod promise;
 mod semaphore;

@@ -1,4 +1,4 @@
-//! What tasks wait for: queues, locks, semaphores, promises, time, threads. Each has a rival that waits behind the
+//! What tasks wait for: queues, locks, semaphores, events, conditions, barriers, promises, time, threads. Each has a rival that waits behind the
 //! future under test, and has to get its turn whatever becomes of that.
 
 use std::cell::RefCell;
@@ -7,9 +7,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use evloop::testing::Run;
+use evloop::testing::{Ended, Run};
 use evloop::time::{interval, secs};
-use evloop::{Lock, Promise, Queue, Semaphore, create_task, now, sleep, to_thread, yield_now};
+use evloop::{
+    Barrier, Condition, Event, Lock, Promise, Queue, Semaphore, create_task, now, sleep, to_thread, yield_now,
+};
 
 use super::{everywhere, others};
 
@@ -271,6 +273,188 @@ fn semaphore() {
             "1 woken: Cancelled@1",
             "2 woken: Cancelled@3"
         ]
+    );
+}
+
+#[test]
+fn event() {
+    let outcomes = everywhere(|| {
+        let event = Rc::new(Event::new());
+        let wait = || {
+            let event = event.clone();
+            async move { event.wait().await }
+        };
+        let rival = create_task(wait());
+        let setter = create_task({
+            let event = event.clone();
+            async move {
+                sleep(secs(2)).await;
+                event.set();
+            }
+        });
+        let start = now();
+        (wait(), async move |_: &Run<_>| {
+            rival.await.unwrap();
+            assert_eq!(now() - start, secs(2), "who else waits is woken in time");
+            setter.await.unwrap();
+            assert!(event.is_set());
+            assert_eq!(number(&event, "waiters"), 0);
+        })
+    });
+    assert_eq!(outcomes, ["()@2", "0: Cancelled@0", "1: Cancelled@0", "1 woken: Cancelled@2"]);
+}
+
+#[test]
+fn condition() {
+    let outcomes = everywhere(|| {
+        let monitor = Rc::new((Lock::new(0), Condition::new()));
+        let take_one = |seconds| {
+            let monitor = monitor.clone();
+            async move {
+                let (lock, condition) = &*monitor;
+                let mut guard = condition.wait_for(lock.acquire().await, |items| *items > 0).await;
+                *guard -= 1;
+                sleep(secs(seconds)).await;
+            }
+        };
+        let rival = create_task({
+            let take_one = take_one(1);
+            async move {
+                yield_now().await;
+                take_one.await;
+            }
+        });
+        let producer = create_task({
+            let monitor = monitor.clone();
+            async move {
+                sleep(secs(1)).await;
+                let mut guard = monitor.0.acquire().await;
+                *guard += 1;
+                monitor.1.notify(&guard, 1);
+                sleep(secs(1)).await; // who was notified waits for the lock
+            }
+        });
+        (take_one(1), async move |run: &Run<_>| {
+            producer.await.unwrap();
+            sleep(secs(2)).await;
+            let (lock, condition) = &*monitor;
+            let taken = run.interruption.is_none_or(|interruption| interruption.suspension == 3);
+            assert_eq!(
+                rival.done(),
+                !taken,
+                "the one notification reached the one who lived on to take the item"
+            );
+            let mut guard = lock.acquire_nowait().expect("the lock is free");
+            assert_eq!(*guard, 0);
+            if taken {
+                *guard += 1;
+                condition.notify(&guard, 1);
+            }
+            drop(guard);
+            rival.await.unwrap();
+            assert_eq!((number(condition, "waiters"), number(lock, "waiters")), (0, 0));
+            assert_eq!(*lock.acquire_nowait().unwrap(), 0);
+        })
+    });
+    assert_eq!(
+        outcomes,
+        [
+            "()@3",
+            "0: Cancelled@0",
+            "1: Cancelled@0",
+            "2: Cancelled@1",
+            "3: Cancelled@2",
+            "1 woken: Cancelled@1",
+            "2 woken: Cancelled@2",
+            "3 woken: Cancelled@3"
+        ],
+        "in the condition's line, in the lock's, with the lock"
+    );
+}
+
+#[test]
+fn barrier() {
+    let outcomes = everywhere(|| {
+        let barrier = Rc::new(Barrier::new(3));
+        let party = |seconds| {
+            let barrier = barrier.clone();
+            async move {
+                sleep(secs(seconds)).await;
+                barrier.wait().await.unwrap()
+            }
+        };
+        let others = [create_task(party(2)), create_task(party(3))];
+        (party(1), async move |run: &Run<_>| {
+            sleep(secs(4)).await;
+            let mut indices = Vec::new();
+            if barrier.n_waiting() > 0 {
+                assert!(others.iter().all(|task| !task.done()), "they wait for one who comes instead");
+                indices.push(barrier.wait().await.unwrap());
+            } else if let Ended::Value(index) = run.ended {
+                indices.push(index);
+            }
+            for task in others {
+                indices.push(task.await.unwrap());
+            }
+            indices.sort_unstable();
+            let gone_at_last = run.interruption.is_some() && indices.len() == 2;
+            let expected: &[_] = if gone_at_last { &[1, 2] } else { &[0, 1, 2] };
+            assert_eq!(indices, expected);
+            assert_eq!(format!("{barrier:?}"), "Barrier { state: Filling, waiters: 0, parties: 3 }");
+        })
+    });
+    assert_eq!(
+        outcomes,
+        [
+            "0@3",
+            "0: Cancelled@0",
+            "1: Cancelled@0",
+            "2: Cancelled@1",
+            "1 woken: Cancelled@1",
+            "2 woken: Cancelled@3"
+        ]
+    );
+}
+
+#[test]
+fn a_barriers_next_round() {
+    let outcomes = everywhere(|| {
+        let barrier = Rc::new(Barrier::new(2));
+        let party = || {
+            let barrier = barrier.clone();
+            async move { barrier.wait().await.unwrap() }
+        };
+        // While these two drain the barrier, ours waits outside, and is called.
+        let first = create_task(party());
+        let second = create_task(party());
+        let rivals = [(); 2].map(|()| {
+            let party = party();
+            create_task(async move {
+                yield_now().await;
+                party.await
+            })
+        });
+        (party(), async move |run: &Run<_>| {
+            settle().await;
+            assert_eq!((first.await.unwrap(), second.await.unwrap()), (0, 1));
+            if run.is_undisturbed() {
+                assert!(!rivals[1].done(), "it waits for its round");
+                assert_eq!(barrier.wait().await, Ok(1));
+            }
+            settle().await;
+            if barrier.n_waiting() > 0 {
+                assert_eq!(barrier.wait().await, Ok(1));
+            }
+            for rival in rivals {
+                rival.await.unwrap();
+            }
+            assert_eq!(format!("{barrier:?}"), "Barrier { state: Filling, waiters: 0, parties: 2 }");
+        })
+    });
+    assert_eq!(
+        outcomes,
+        ["1@0", "0: Cancelled@0", "1: Cancelled@0", "1 woken: Cancelled@0"],
+        "a rival came when there was room for one more"
     );
 }
 
