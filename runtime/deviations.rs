@@ -27,6 +27,8 @@
 //!   it. That the inner task was cancelled is a value.
 //! * **An `Err` that nobody sees** is reported where that was asked for:
 //!   [`detach_reporting`](crate::Task::detach_reporting).
+//! * **A [`Condition`](crate::Condition) is shown its lock's guard**, and a wait that was cancelled does not hold the lock: an
+//!   [`on_cancel`](crate::on_cancel) handler acquires it.
 //! * **A value that is there stands.** A task that cancels itself and then returns without suspending ends
 //!   with its value; in asyncio the value is lost.
 //! * **[`Task`](crate::Task) is awaited by value, once.** `(&task).await` clones the output, for as many
@@ -51,6 +53,8 @@
 //!   still clean up.
 //! * **Waiting calls of [`as_completed`](crate::as_completed())'s `next` are served strictly in their order**; after its
 //!   timeout the error comes once.
+//! * **Only a notified waiter of a [`Condition`](crate::Condition) passes a notification on.** A
+//!   [`Barrier`](crate::Barrier) gives no index twice, and nobody overtakes those who wait for its next round.
 //! * **Cancelling one awaiter of a [`Promise`](crate::Promise) leaves the promise alone.** In asyncio it
 //!   cancels the future under everybody else who awaits it.
 //! * **A deadline acts in the step that it wakes.** asyncio's only asks for a cancellation then, which comes an
@@ -85,5 +89,4 @@
 //!   what another thread scheduled a moment earlier.
 //!
 //! # Not there yet
-//! Datagrams, Unix sockets, streams, servers and subprocesses; events, conditions, barriers; context variables, eager
-//! tasks, debug mode.
+//! Datagrams, Unix sockets, streams, servers and subprocesses; context variables, eager tasks, debug mode.

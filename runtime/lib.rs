@@ -161,7 +161,7 @@
 //! | `asyncio.to_thread(f)` | [`to_thread`]`(f)` |
 //! | `asyncio.Future` | [`Promise`] |
 //! | `asyncio.Queue`, `PriorityQueue`, `LifoQueue` | [`Queue`], [`PriorityQueue`], [`LifoQueue`] |
-//! | `asyncio.Lock`, `Semaphore` | [`Lock`], [`Semaphore`] |
+//! | `asyncio.Lock`, `Semaphore`, `Event`, `Condition`, `Barrier` | the same names: [`Lock`], [`Semaphore`], [`Event`], [`Condition`], [`Barrier`] |
 //! | `loop.sock_connect`, `sock_accept`, `sock_recv_into`, `sock_sendall` | [`net::TcpStream::connect`], [`net::TcpListener::accept`], [`net::TcpStream::read`], [`net::TcpStream::write_all`] |
 //! | `loop.getaddrinfo` | [`net::lookup_host`] |
 //! | `loop.add_reader`, `add_writer`, `remove_reader`, `remove_writer` | the same names on [`LoopHandle`]; [`AsyncFd`] |
