@@ -37,7 +37,7 @@ pub(crate) struct Scope {
     key: NodeKey,
     /// A cleanup: it takes new requests, not what it itself delays.
     cleanup: bool,
-    /// The node stays when its content is ready: a cleanup follows in it.
+    /// The node stays when its content is ready: a cleanup, or a group's wait, follows in it.
     stays: bool,
     /// It takes nothing and only gathers what one of its owner's branches passes on.
     branch: bool,
@@ -48,7 +48,7 @@ impl Scope {
         Self { loop_id: 0, key: NodeKey::NULL, cleanup: false, stays: false, branch: false }
     }
 
-    /// A scope that a cleanup follows in: it stays when its content is ready.
+    /// A scope that something follows in, a cleanup or a wait: it stays when its content is ready.
     pub(crate) const fn staying() -> Self {
         Self { loop_id: 0, key: NodeKey::NULL, cleanup: false, stays: true, branch: false }
     }

@@ -19,7 +19,7 @@ pub(crate) struct Delivery {
 pub(crate) struct Raised {
     pub(crate) delivery: Delivery,
     /// Whether code pends for ever until this arrives. If so it must arrive, whatever other branches
-    /// do with the re-offers; if not, whoever accepts a re-offer decides about it.
+    /// do with the re-offers; if not, whoever next takes something below decides about it, too.
     pub(crate) persists: bool,
 }
 

@@ -38,6 +38,8 @@
 //!    instance, and must not swallow anything. A taker marks itself and its ancestors as served. If nobody takes it, the
 //!    origin does. An offer stays open into the next step while somebody who was woken may still come to it,
 //!    twice at most unless it is being taken.
+//!    The branches of a race have nodes that offers from outside pass by, so that they are asked like those of a `join!`;
+//!    a branch that has lost is made an offer of its own, once nothing cleans up in it.
 //! 2. **Hold.** A taker whose cleanup awaits, or that waits for tasks, holds the delivery. It is busy then,
 //!    and its ancestors count it.
 //! 3. **Raise.** What a node passes on is raised at its parent. It waits there until the count of busy nodes
