@@ -224,5 +224,5 @@ pub use evloop_macros::{main, test};
 /// What the attributes expand to; not for use by hand.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::runner::{main_on as main, test_on as test};
+    pub use crate::runner::{fifo_test_on as fifo_test, main_on as main, test_on as test};
 }

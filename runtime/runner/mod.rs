@@ -12,10 +12,14 @@ mod interrupt;
 mod life;
 mod once;
 mod shutdown;
+mod test;
 
 pub use builder::RunnerBuilder;
 pub use life::Runner;
 pub use once::{run, try_run};
+pub use test::seed as test_seed;
 
 #[doc(hidden)]
-pub use once::{main_on, test_on};
+pub use once::main_on;
+#[doc(hidden)]
+pub use test::{fifo_test_on, test_on};

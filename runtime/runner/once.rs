@@ -70,7 +70,7 @@ pub fn try_run<F: IntoFuture>(main: F) -> Result<F::Output, RunError> {
 
 /// One run and the end.
 #[track_caller]
-fn run_with<F: IntoFuture>(runner: io::Result<Runner>, main: F) -> Result<F::Output, RunError> {
+pub(super) fn run_with<F: IntoFuture>(runner: io::Result<Runner>, main: F) -> Result<F::Output, RunError> {
     let mut runner = runner?;
     let output = runner.run(main);
     runner.close_after(&output)?;
@@ -86,18 +86,5 @@ pub fn main_on<F: IntoFuture>(clock: Clock, main: F) -> F::Output {
         Ok(output) => output,
         Err(RunError::Interrupted) => std::process::exit(INTERRUPTED),
         Err(error) => panic!("evloop: {error}"),
-    }
-}
-
-/// What `#[evloop::test]` expands to: as `main_on`, and a loop on which nothing can happen any more fails
-/// with the list of its tasks. Ctrl-C is the test harness's.
-#[doc(hidden)]
-#[track_caller]
-pub fn test_on<F: IntoFuture>(clock: Clock, main: F) -> F::Output {
-    let event_loop = EventLoop::builder().clock(clock).detect_stuck(true);
-    let runner = Runner::builder().event_loop(event_loop).handle_sigint(false).build();
-    match run_with(runner, main) {
-        Ok(output) => output,
-        Err(error) => panic!("{error}"),
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::probe::{Probe, Progress};
 use super::scenario::{Ended, How, Interruption, Run, Scenario};
+use super::seed;
 use crate::kernel::{Alarm, Clock, EventLoop, LoopHandle, Panic, RunError, TaskError, spawn_here};
 use crate::sync::Promise;
 use crate::time::secs;
@@ -133,7 +134,7 @@ where
     F: Future + 'static,
     C: AsyncFnOnce(Run<F::Output>),
 {
-    let event_loop = EventLoop::builder().clock(Clock::Virtual).detect_stuck(true).build();
+    let event_loop = EventLoop::builder().clock(Clock::Virtual).detect_stuck(true).shuffle(seed()).build();
     let mut event_loop = event_loop.map_err(|error| error.to_string())?;
     let handle = event_loop.handle();
     let start = handle.time();

@@ -5,6 +5,23 @@
 //! what happens at one instant happens in one order, every time. So compare with `==`, and never wait "long enough".
 //! A test in which nothing can happen any more fails with a list of its tasks.
 //!
+//! # Let everybody run
+//! [`settle`] runs the others until all of them wait; then a test looks whether all is as it has to be.
+//!
+//! # In another order
+//! Whatever is ready in one iteration runs in asyncio's order, first come, first served. A program that needs the
+//! order of tasks that have nothing to do with each other works by chance. So run the tests in other orders:
+//!
+//! ```text
+//! EVLOOP_TEST_SEED=7 cargo test
+//! for seed in $(seq 20); do EVLOOP_TEST_SEED=$seed cargo test || break; done
+//! ```
+//!
+//! Under `#[evloop::test]` and [`cancel_everywhere`] each iteration's tasks and callbacks are shuffled then, as the seed
+//! decides: what fails under a seed fails under it again. A test that is about the order says so, and is left alone:
+//! `#[evloop::test(order = "fifo")]`. A loop of your own has [`Builder::shuffle`](crate::Builder::shuffle), and
+//! [`seed`] tells what the environment asks for.
+//!
 //! # What happened, in which order
 //! A [`Trace`] is a list of events that many can write to. [`Trace::watch`] writes down by itself when a future
 //! is polled for the first time, is ready, or is dropped before that.
@@ -50,8 +67,11 @@
 mod cancel;
 mod probe;
 mod scenario;
+mod settle;
 mod trace;
 
+pub use crate::runner::test_seed as seed;
 pub use cancel::cancel_everywhere;
 pub use scenario::{Ended, How, Interruption, Run, Scenario};
+pub use settle::{Settle, settle};
 pub use trace::{SaysWhenDropped, Trace, Watched};

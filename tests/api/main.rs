@@ -35,3 +35,4 @@ mod test_timeouts;
 mod test_unix_events;
 mod test_waitfor;
 mod testing;
+mod testing_order;

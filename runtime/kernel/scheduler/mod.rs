@@ -11,10 +11,13 @@ pub(crate) mod inbox;
 #[cfg(all(test, loom))]
 mod loom;
 pub(crate) mod memory;
+pub(crate) mod shuffle;
 
 use std::cell::Cell;
 use std::mem;
 use std::ptr::NonNull;
+
+use shuffle::Disorder;
 
 /// The head of everything that can stand in the FIFO. Tasks and callbacks begin with it.
 #[repr(C)]
@@ -67,16 +70,45 @@ pub(crate) struct ReadyList {
     /// What the running batch has not reached yet. Kept here, not on the stack, so that the end of the
     /// loop finds it.
     batch: Cell<Option<NonNull<Entry>>>,
+    /// Whether batches run in a random order, for tests.
+    disorder: Cell<Option<Disorder>>,
 }
 
 impl ReadyList {
     pub(crate) const fn new() -> Self {
-        Self { head: Cell::new(None), tail: Cell::new(None), batch: Cell::new(None) }
+        Self {
+            head: Cell::new(None),
+            tail: Cell::new(None),
+            batch: Cell::new(None),
+            disorder: Cell::new(None),
+        }
+    }
+
+    /// From now on each batch runs in a random order, which the seed decides; or in its own.
+    pub(crate) fn shuffle(&self, seed: Option<u64>) {
+        self.disorder.set(seed.map(Disorder::from_seed));
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.head.get().is_none()
+    }
+
+    /// Whether more than `most` entries are still to run: of the batch that runs and behind it.
+    pub(crate) fn holds_more_than(&self, most: usize) -> bool {
+        let mut count = 0;
+        for list in [&self.batch, &self.head] {
+            let mut at = list.get();
+            while let Some(entry) = at {
+                count += 1;
+                if count > most {
+                    return true;
+                }
+                // SAFETY: entries in the list are alive.
+                at = unsafe { entry.as_ref() }.next.get();
+            }
+        }
+        false
     }
 
     /// Appends an entry.
@@ -100,6 +132,9 @@ impl ReadyList {
         debug_assert!(self.batch.get().is_none(), "a batch runs inside a batch");
         self.batch.set(self.head.take());
         self.tail.set(None);
+        if self.disorder.get().is_some() {
+            self.shuffle_batch();
+        }
         let mut count = 0;
         while let Some(entry) = self.pop_batch() {
             count += 1;
@@ -107,6 +142,15 @@ impl ReadyList {
             unsafe { (entry.as_ref().vtable().run)(entry) };
         }
         count
+    }
+
+    #[cold]
+    fn shuffle_batch(&self) {
+        if let (Some(mut disorder), Some(first)) = (self.disorder.get(), self.batch.get()) {
+            // SAFETY: the batch was just taken whole; its entries are alive.
+            self.batch.set(Some(unsafe { disorder.shuffle(first) }));
+            self.disorder.set(Some(disorder));
+        }
     }
 
     /// Drops all that is ready without running it. What the drops push is dropped too.

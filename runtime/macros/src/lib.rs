@@ -71,6 +71,8 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 /// # Options
 /// - `#[evloop::test(clock = "virtual")]`, the default.
 /// - `#[evloop::test(clock = "real")]`: for what depends on the outside world, such as another process.
+/// - `#[evloop::test(order = "fifo")]`: the test is about the order in which things run. Others are run in another
+///   order if the environment has a number in `EVLOOP_TEST_SEED`: see `evloop::testing`.
 ///
 /// # Compile errors
 /// As for [`main`](macro@main), and for a second `#[test]`.
@@ -94,6 +96,13 @@ enum Clock {
     Virtual,
 }
 
+/// What stands between the attribute's parentheses.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Options {
+    clock: Option<Clock>,
+    fifo: bool,
+}
+
 /// What is wrong, and which of the user's tokens to point at.
 struct Refusal {
     message: String,
@@ -109,8 +118,8 @@ fn expand(options: TokenStream, item: TokenStream, attribute: Attribute) -> Toke
         Ok(function) => function,
         Err(refusal) => return [compile_error(&refusal), item].into_iter().collect(),
     };
-    match check(&function, attribute).and_then(|()| read_options(options)) {
-        Ok(clock) => function.rewrite(attribute, clock),
+    match check(&function, attribute).and_then(|()| read_options(options, attribute)) {
+        Ok(options) => function.rewrite(attribute, options),
         Err(refusal) => function.stub(&refusal, attribute),
     }
 }
@@ -224,25 +233,28 @@ fn check(function: &Function, attribute: Attribute) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Reads `clock = "…"`; `None` if nothing is asked for.
-fn read_options(options: TokenStream) -> Result<Option<Clock>, Refusal> {
-    let mut clock = None;
+/// Reads `name = "value"`, separated by commas.
+fn read_options(options: TokenStream, attribute: Attribute) -> Result<Options, Refusal> {
+    let mut read = Options::default();
+    let mut names = Vec::new();
     let mut tokens = options.into_iter();
     while let Some(option) = tokens.next() {
-        if option.to_string() != "clock" {
-            return refuse(option.span(), format!("unknown option `{option}`: {CHOICES}"));
+        let name = option.to_string();
+        let choices = choices(attribute);
+        if names.contains(&name) {
+            return refuse(option.span(), format!("`{name}` is given twice"));
         }
-        if clock.is_some() {
-            return refuse(option.span(), "`clock` is given twice");
+        let known = name == "clock" || name == "order" && attribute == Attribute::Test;
+        if !known {
+            return refuse(option.span(), format!("unknown option `{name}`: {choices}"));
         }
         match (tokens.next(), tokens.next()) {
             (Some(TokenTree::Punct(equals)), Some(value)) if equals.as_char() == '=' => {
-                let Some(known) = clock_named(&value.to_string()) else {
-                    return refuse(value.span(), format!("unknown clock {value}: {CHOICES}"));
-                };
-                clock = Some(known);
+                if !read.set(&name, &value.to_string()) {
+                    return refuse(value.span(), format!("unknown {name} {value}: {choices}"));
+                }
             }
-            _ => return refuse(option.span(), format!("`clock` needs a value: {CHOICES}")),
+            _ => return refuse(option.span(), format!("`{name}` needs a value: {choices}")),
         }
         match tokens.next() {
             Some(token) if token.to_string() != "," => {
@@ -250,41 +262,55 @@ fn read_options(options: TokenStream) -> Result<Option<Clock>, Refusal> {
             }
             _ => {}
         }
+        names.push(name);
     }
-    Ok(clock)
+    Ok(read)
 }
 
-const CHOICES: &str = "write `clock = \"real\"` or `clock = \"virtual\"`";
+const fn choices(attribute: Attribute) -> &'static str {
+    match attribute {
+        Attribute::Main => "write `clock = \"real\"` or `clock = \"virtual\"`",
+        Attribute::Test => "write `clock = \"real\"` or `clock = \"virtual\"`, and `order = \"fifo\"`",
+    }
+}
 
-/// `literal` as in the source, quotes included: a bare word is not taken for a string.
-fn clock_named(literal: &str) -> Option<Clock> {
-    match literal {
-        "\"real\"" => Some(Clock::Real),
-        "\"virtual\"" => Some(Clock::Virtual),
-        _ => None,
+impl Options {
+    /// Takes an option; says whether the value is one of its own. `literal` is as in the source, quotes included: a
+    /// bare word is not taken for a string.
+    fn set(&mut self, name: &str, literal: &str) -> bool {
+        match (name, literal) {
+            ("clock", "\"real\"") => self.clock = Some(Clock::Real),
+            ("clock", "\"virtual\"") => self.clock = Some(Clock::Virtual),
+            ("order", "\"fifo\"") => self.fifo = true,
+            _ => return false,
+        }
+        true
     }
 }
 
 /// What drives the body, as source text; the inner function's call goes between the two pieces.
-fn call(attribute: Attribute, clock: Option<Clock>) -> (&'static str, &'static str) {
-    match (attribute, clock) {
+fn call(attribute: Attribute, options: Options) -> (&'static str, &'static str) {
+    const REAL: &str = "::evloop::Clock::Monotonic,";
+    const VIRTUAL: &str = "::evloop::Clock::Virtual,";
+    match (attribute, options.clock) {
         (Attribute::Main, None | Some(Clock::Real)) => ("::evloop::run", ""),
-        (Attribute::Main, Some(Clock::Virtual)) => ("::evloop::__private::main", "::evloop::Clock::Virtual,"),
-        (Attribute::Test, None | Some(Clock::Virtual)) => {
-            ("::evloop::__private::test", "::evloop::Clock::Virtual,")
+        (Attribute::Main, Some(Clock::Virtual)) => ("::evloop::__private::main", VIRTUAL),
+        (Attribute::Test, clock) => {
+            let driver =
+                if options.fifo { "::evloop::__private::fifo_test" } else { "::evloop::__private::test" };
+            (driver, if clock == Some(Clock::Real) { REAL } else { VIRTUAL })
         }
-        (Attribute::Test, Some(Clock::Real)) => ("::evloop::__private::test", "::evloop::Clock::Monotonic,"),
     }
 }
 
 impl Function {
-    fn rewrite(&self, attribute: Attribute, clock: Option<Clock>) -> TokenStream {
+    fn rewrite(&self, attribute: Attribute, options: Options) -> TokenStream {
         let mut inner = TokenStream::new();
         inner.extend(self.qualifiers.iter().cloned());
         inner.extend(self.declaration());
         inner.extend(self.body.clone().map(TokenTree::Group));
 
-        let (driver, first) = call(attribute, clock);
+        let (driver, first) = call(attribute, options);
         let mut arguments = source(first);
         arguments.extend([TokenTree::from(self.name.clone()), parentheses(TokenStream::new())]);
         inner.extend(source(driver));
@@ -342,22 +368,33 @@ fn compile_error(refusal: &Refusal) -> TokenStream {
 mod tests {
     //! Only what works on text: tokens exist nowhere but inside the compiler.
 
-    use super::{Attribute, Clock, call, clock_named};
+    use super::{Attribute, Clock, Options, call};
+
+    fn with_clock(clock: Clock) -> Options {
+        Options { clock: Some(clock), fifo: false }
+    }
 
     #[test]
-    fn only_the_two_quoted_names_are_clocks() {
-        assert_eq!(clock_named("\"real\""), Some(Clock::Real));
-        assert_eq!(clock_named("\"virtual\""), Some(Clock::Virtual));
-        for other in ["real", "\"Real\"", "\"\"", "1"] {
-            assert_eq!(clock_named(other), None, "{other}");
+    fn only_the_quoted_values_are_known() {
+        for (literal, clock) in [("\"real\"", Clock::Real), ("\"virtual\"", Clock::Virtual)] {
+            let mut options = Options::default();
+            assert!(options.set("clock", literal));
+            assert_eq!(options, with_clock(clock));
+        }
+        let mut options = Options::default();
+        assert!(options.set("order", "\"fifo\"") && options.fifo);
+        for (name, other) in [("clock", "real"), ("clock", "\"Real\""), ("clock", "\"\""), ("order", "1")] {
+            assert!(!Options::default().set(name, other), "{name} = {other}");
         }
     }
 
     #[test]
     fn a_program_runs_in_real_time_and_a_test_in_virtual_time_unless_told_otherwise() {
-        assert_eq!(call(Attribute::Main, None), call(Attribute::Main, Some(Clock::Real)));
-        assert_eq!(call(Attribute::Test, None), call(Attribute::Test, Some(Clock::Virtual)));
-        assert_eq!(call(Attribute::Main, None), ("::evloop::run", ""));
-        assert!(call(Attribute::Test, Some(Clock::Real)).1.contains("Monotonic"));
+        let plain = Options::default();
+        assert_eq!(call(Attribute::Main, plain), call(Attribute::Main, with_clock(Clock::Real)));
+        assert_eq!(call(Attribute::Test, plain), call(Attribute::Test, with_clock(Clock::Virtual)));
+        assert_eq!(call(Attribute::Main, plain), ("::evloop::run", ""));
+        assert!(call(Attribute::Test, with_clock(Clock::Real)).1.contains("Monotonic"));
+        assert_ne!(call(Attribute::Test, plain).0, call(Attribute::Test, Options { fifo: true, ..plain }).0);
     }
 }
