@@ -43,7 +43,7 @@ impl TimerHandle {
         let _visit = Visit::new(&self.loop_ref);
         self.handle.cancel();
         if let Some(key) = self.key {
-            let alarm = self.loop_ref.with(|home| home.timers.cancel(key));
+            let alarm = self.loop_ref.with(|home| home.timers.cancel(key, home.time.ns(self.when)));
             drop(alarm);
         }
     }

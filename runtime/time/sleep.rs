@@ -4,6 +4,7 @@
 //! number. So it is `Send` and `Sync` by construction. Dropped on its loop, it takes the timer out; dropped
 //! elsewhere, the timer stays until it is due and wakes a task that does not mind.
 
+use std::num::NonZeroU64;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -16,20 +17,60 @@ use crate::kernel::{Alarm, Look, TimerKey, far_from, with_current};
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep {
     deadline: Instant,
-    state: State,
+    state: Packed,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum State {
     /// `sleep(ZERO)`, not polled yet: it only yields.
     Yield,
     Idle,
     Armed {
-        loop_id: u64,
+        /// The lower half of the loop's number: enough, unless one lives while four billion loops come and go.
+        loop_id: u32,
         key: TimerKey,
     },
     Over,
 }
+
+/// A [`State`] in 16 bytes, where the compiler would take 32: there may be millions of sleeps, and the frame of an
+/// `async fn` often has room for one twice.
+#[derive(Clone, Copy, Debug)]
+struct Packed {
+    /// Of the timer's key; zero if there is no timer, and then `index` says why.
+    serial: u64,
+    index: u32,
+    loop_id: u32,
+}
+
+impl Packed {
+    const YIELD: Self = Self::without_timer(0);
+    const IDLE: Self = Self::without_timer(1);
+    const OVER: Self = Self::without_timer(2);
+
+    const fn without_timer(why: u32) -> Self {
+        Self { serial: 0, index: why, loop_id: 0 }
+    }
+
+    fn armed(loop_id: u32, key: TimerKey) -> Self {
+        let (index, serial) = key.parts();
+        Self { serial: serial.get(), index, loop_id }
+    }
+
+    fn unpack(self) -> State {
+        match (NonZeroU64::new(self.serial), self.index) {
+            (Some(serial), index) => {
+                State::Armed { loop_id: self.loop_id, key: TimerKey::from_parts(index, serial) }
+            }
+            (None, 0) => State::Yield,
+            (None, 1) => State::Idle,
+            (None, _) => State::Over,
+        }
+    }
+}
+
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Sleep>() == 32, "the budget of a sleep");
 
 /// Waits until `duration` has passed, counted from this call.
 ///
@@ -59,7 +100,7 @@ enum State {
 pub fn sleep(duration: Duration) -> Sleep {
     let now = now();
     if duration.is_zero() {
-        return Sleep { deadline: now, state: State::Yield };
+        return Sleep { deadline: now, state: Packed::YIELD };
     }
     sleep_until(now.checked_add(duration).unwrap_or_else(|| far_from(now)))
 }
@@ -86,7 +127,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// });
 /// ```
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep { deadline, state: State::Idle }
+    Sleep { deadline, state: Packed::IDLE }
 }
 
 impl Sleep {
@@ -99,30 +140,32 @@ impl Sleep {
     /// Whether the time has come and the future was told.
     #[must_use]
     pub fn is_elapsed(&self) -> bool {
-        matches!(self.state, State::Over)
+        matches!(self.state.unpack(), State::Over)
     }
 
     /// Sets another deadline. A sleep that is over begins anew.
     pub fn reset(&mut self, deadline: Instant) {
         self.disarm();
         self.deadline = deadline;
-        self.state = State::Idle;
+        self.state = Packed::IDLE;
     }
 
     fn arm(&mut self, cx: &Context<'_>) {
         let waker = cx.waker().clone();
-        let armed = with_current(|block, home| State::Armed {
-            loop_id: block.shared().id,
-            key: home.timers.insert(home.time.ns(self.deadline), Alarm::Wake(waker)),
+        let armed = with_current(|block, home| {
+            let key = home.timers.insert(home.time.ns(self.deadline), Alarm::Wake(waker));
+            Packed::armed(block.shared().id as u32, key)
         });
         self.state = armed.expect("sleep() needs a running loop: await it inside of evloop::run");
     }
 
     /// Takes the timer out, if this is its loop.
     fn disarm(&mut self) {
-        if let State::Armed { loop_id, key } = std::mem::replace(&mut self.state, State::Over) {
+        if let State::Armed { loop_id, key } = self.state.unpack() {
+            self.state = Packed::OVER;
             let alarm = with_current(|block, home| {
-                (block.shared().id == loop_id).then(|| home.timers.cancel(key)).flatten()
+                let ours = block.shared().id as u32 == loop_id;
+                ours.then(|| home.timers.cancel(key, home.time.ns(self.deadline))).flatten()
             });
             drop(alarm);
         }
@@ -134,21 +177,21 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        match this.state {
+        match this.state.unpack() {
             State::Over => return Poll::Ready(()),
             State::Yield => {
-                this.state = State::Over;
+                this.state = Packed::OVER;
                 cx.waker().wake_by_ref();
             }
             State::Idle => this.arm(cx),
             State::Armed { loop_id, key } => {
                 let look = with_current(|block, home| {
-                    (block.shared().id == loop_id).then(|| home.timers.look(key, cx.waker()))
+                    (block.shared().id as u32 == loop_id).then(|| home.timers.look(key, cx.waker()))
                 });
                 match look.flatten() {
                     Some(Look::Waiting) => {}
                     Some(Look::Fired) => {
-                        this.state = State::Over;
+                        this.state = Packed::OVER;
                         return Poll::Ready(());
                     }
                     Some(Look::WakesAnother) => {

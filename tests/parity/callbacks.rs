@@ -16,7 +16,7 @@ use crate::trace::{Trace, yields};
 /// `sleep(0)`. A new task's first step is an ordinary entry, and `sleep(0)` re-queues main behind all four.
 ///
 /// CPython: `1:main-before | 2:soonA | 2:task1 | 2:soonB | 2:task2 | 2:main-after`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o01_create_task_and_call_soon_share_one_fifo() {
     async fn task(trace: Trace, name: &'static str) {
         trace.log(name);
@@ -36,7 +36,7 @@ async fn o01_create_task_and_call_soon_share_one_fifo() {
 /// entries to run is fixed when a batch starts.
 ///
 /// CPython: `2:f | 2:f-end | 2:h | 2:main1 | 3:g | 3:main2`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o02_a_callbacks_callback_waits_one_tick() {
     let trace = Trace::new();
     let f = trace.clone();
@@ -59,7 +59,7 @@ async fn o02_a_callbacks_callback_waits_one_tick() {
 ///
 /// Ours deviates by design: ties are first come, first served. Theirs come out of a binary heap that
 /// compares deadlines only and are documented as unspecified.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o03_timer_ties_are_first_come_first_served() {
     for count in [3, 4, 6, 8] {
         let order = Rc::new(RefCell::new(Vec::new()));
@@ -85,14 +85,14 @@ async fn o03_timer_ties_are_first_come_first_served() {
 /// a negative delay is a time that has passed. The loop is 10 seconds old here, see the next test.
 ///
 /// CPython: `2:soon | 2:main | 2:later-2 | 2:later-1 | 2:later0`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o04_due_timers_run_after_what_is_ready_in_order_of_their_deadlines() {
     sleep(secs(10)).await;
     assert_eq!(o04().await, ["2:soon", "2:main", "2:later-2", "2:later-1", "2:later0"]);
 }
 
 /// O04 as in CPython, on a loop that is younger than the deadlines are old. Same trace.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o04_deadlines_before_the_loops_birth_keep_their_order() {
     assert_eq!(o04().await, ["2:soon", "2:main", "2:later-2", "2:later-1", "2:later0"]);
 }
@@ -112,7 +112,7 @@ async fn o04() -> Vec<String> {
 /// O13. Tasks A and B each log three times with `sleep(0)` between.
 ///
 /// CPython: `2:A0 | 2:B0 | 3:A1 | 3:B1 | 4:A2 | 4:B2`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o13_yielding_is_fair_round_robin() {
     async fn body(trace: Trace, name: char) {
         for i in 0..3 {
@@ -129,7 +129,7 @@ async fn o13_yielding_is_fair_round_robin() {
 /// they were queued first.
 ///
 /// CPython: `2:A | 2:B | 3:A.x | 3:A.y | 3:A end | 3:B.x | 3:B.y | 3:B end | 5:main`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o14_nested_creation_is_breadth_first() {
     async fn body(trace: Trace, name: char) {
         trace.log(name);
@@ -152,7 +152,7 @@ async fn o14_nested_creation_is_breadth_first() {
 /// O38, cancelled handle. x, a callback that x cancels, and a later callback stand in one batch.
 ///
 /// CPython: `2:x | 2:later callback | 2:main`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o38_a_handle_cancelled_inside_the_running_batch_is_skipped() {
     let trace = Trace::new();
     let handle = Rc::new(RefCell::new(None::<evloop::Handle>));
@@ -174,7 +174,7 @@ async fn o38_a_handle_cancelled_inside_the_running_batch_is_skipped() {
 /// that a callback raises is a panic here.
 ///
 /// CPython: `2:bad | 2:handler ValueError | 2:next | 2:main alive`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o38_a_callback_that_fails_is_reported_and_the_batch_continues() {
     let trace = Trace::new();
     get_running_loop().unwrap().set_exception_handler({
@@ -195,7 +195,7 @@ async fn o38_a_callback_that_fails_is_reported_and_the_batch_continues() {
 /// O38, a future set inside the batch: its waiter runs in the next one.
 ///
 /// CPython: `3:set | 3:after-in-same-batch | 4:waiter`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o38_a_promise_set_inside_the_batch_wakes_its_waiter_in_the_next() {
     let trace = Trace::new();
     let promise = Promise::new();

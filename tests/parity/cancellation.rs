@@ -16,7 +16,7 @@ use crate::trace::{Trace, yields};
 ///
 /// Ours deviates by design in one thing: fut is not cancelled. A promise may have other owners, and in
 /// Rust leaving off waiting for something does not change it.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o15_a_cancellation_lands_one_tick_after_the_request() {
     let trace = Trace::new();
     let promise = Promise::<()>::new();
@@ -64,7 +64,7 @@ async fn o15_a_cancellation_lands_one_tick_after_the_request() {
 /// O16. `create_task(c)`; cancel at once; wait.
 ///
 /// CPython: `4:cancelled True`, the body never ran. Ours: the same; the future is dropped unpolled.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o16_a_task_cancelled_before_its_first_step_never_runs() {
     let trace = Trace::new();
     let task = create_task({
@@ -82,7 +82,7 @@ async fn o16_a_task_cancelled_before_its_first_step_never_runs() {
 ///
 /// CPython: `3:CancelledError, fut result still 'R' | 5:cancelled True || 6:uncancel -> 0 | 7:got R |
 /// 9:cancelled False`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o17_a_request_beats_a_value_that_is_only_just_ready() {
     async fn body(trace: Trace, promise: Promise<&'static str>) {
         match catch_cancel(&promise).await {
@@ -127,7 +127,7 @@ async fn o17_a_request_beats_a_value_that_is_only_just_ready() {
 ///
 /// Ours deviates by design: c1 keeps its value. It had returned before there was a step to deliver in, and
 /// a value that was computed is not thrown away.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o18_a_request_is_delivered_once_and_only_where_a_task_suspends() {
     let trace = Trace::new();
     let done = Promise::new();
@@ -178,7 +178,7 @@ async fn o18_a_request_is_delivered_once_and_only_where_a_task_suspends() {
 /// O18 c. `cancel()` twice in one step: one delivery, and the count stays.
 ///
 /// CPython: `3:caught once, count 2 | 4:survived | 6:result ok, count 2`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o18_two_requests_in_one_step_are_one_delivery() {
     let trace = Trace::new();
     let task = create_task({
@@ -206,7 +206,7 @@ async fn o18_two_requests_in_one_step_are_one_delivery() {
 /// Run with both ways of writing a cleanup.
 ///
 /// CPython: `3:1st | 4:2nd interrupts cleanup | 6:cancelled True, count 2`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o18_a_later_request_interrupts_the_cleanup_of_an_earlier_one() {
     async fn interrupted(trace: Trace) {
         if let Err(second) = catch_cancel(pending::<()>()).await {
@@ -252,7 +252,7 @@ async fn o18_a_later_request_interrupts_the_cleanup_of_an_earlier_one() {
 /// Ours deviates by design: everything after the request is one tick later. `cancel()` only marks and
 /// wakes; the parent is offered the request in its own step, where its `await` takes it and passes it on
 /// to the child. asyncio walks down the chain of awaited tasks inside `cancel()`.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o19_a_cancel_travels_to_the_awaited_task_first() {
     async fn child(trace: Trace, swallow: bool) -> &'static str {
         match catch_cancel(pending()).await {

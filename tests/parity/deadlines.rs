@@ -25,7 +25,7 @@ use crate::trace::{Trace, yields};
 /// comes before the setter. (3) The promise is left as it is, not cancelled (O15), so the late setter
 /// succeeds, and nobody looks. (`expired` can be asked inside of the block only; that the block gives a value says
 /// that it has not been reached, its error that it has.)
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o24_a_ready_value_beats_its_timeout() {
     fn setter(trace: &Trace, promise: &Promise<char>) -> impl FnOnce() + 'static {
         let (trace, promise) = (trace.clone(), promise.clone());
@@ -75,7 +75,7 @@ async fn o24_a_ready_value_beats_its_timeout() {
 ///
 /// Ours deviates by design: the deadline is acted on in the step that it wakes, so all is one tick
 /// earlier. Who wins is the same, and the deadline has not acted when the request gets there.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o28_a_cancel_in_the_tick_of_the_timeout_wins() {
     assert_eq!(
         o28(true).await,
@@ -90,7 +90,7 @@ async fn o28_a_cancel_in_the_tick_of_the_timeout_wins() {
 ///
 /// Ours deviates for the reason above: the timeout has been answered when the cancel comes, to a task that
 /// is done.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o28_a_cancel_after_the_timeout_of_the_same_tick_is_too_late() {
     assert_eq!(o28(false).await, ["3:expired true", "3:TimeoutError, count 0", "5:task cancelled false"]);
 }
@@ -145,7 +145,7 @@ async fn o28(cancel_first: bool) -> Vec<String> {
 /// Ours deviates by design: with nothing to clean up, the inner one returns its error as a ready value, and
 /// the code between the two goes on. If it waits, the outer deadline ends it in the same step, so nothing
 /// runs longer than there. The tick is 2, for the reason above. `cancelling()` counts `Task::cancel` only.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o28_of_equal_nested_deadlines_the_inner_one_answers_first() {
     let trace = Trace::new();
     let inner_first = wait_for(wait_for(pending::<()>(), millis(10)), millis(10)).await;
@@ -179,7 +179,7 @@ async fn o28_of_equal_nested_deadlines_the_inner_one_answers_first() {
 ///
 /// Ours deviates by design: a timeout of zero polls its content once, so a body runs up to its first
 /// suspension, and one without any gives its value; and all of it happens in the step that asks.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o29_a_timeout_of_zero_acts_at_the_first_suspension() {
     let trace = Trace::new();
     let body = async {
@@ -222,7 +222,7 @@ async fn o29_a_timeout_of_zero_acts_at_the_first_suspension() {
 /// only after the cancelled task has ended.
 ///
 /// CPython: `4:inner cancelled | 6:inner cleanup finished | 7:TimeoutError, inner done`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o29_wait_for_returns_after_the_cleanup_of_what_it_cancelled() {
     let trace = Trace::new();
     let inner = create_task({

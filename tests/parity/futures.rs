@@ -15,7 +15,7 @@ use crate::trace::{Trace, yields};
 /// schedules them in that order, and the setter keeps running.
 ///
 /// CPython: `3:setter-continues | 4:w1 | 4:cb | 4:w2 | 4:soon | 4:main`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o06_set_result_wakes_waiters_in_registration_order() {
     async fn waiter(trace: Trace, promise: Promise<()>, name: &'static str) {
         promise.await.unwrap();
@@ -43,7 +43,7 @@ async fn o06_set_result_wakes_waiters_in_registration_order() {
 /// CPython: `1:removed 2 | 1:sync-done | 2:c2 | 2:c1 | 2:late | 2:main`. Ours: the same. CPython removes
 /// all equal functions at once and returns how many; closures have no equality, so each registration has
 /// its id here and the port removes two.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o07_done_callbacks_can_be_removed_and_are_never_synchronous() {
     let trace = Trace::new();
     let promise = Promise::<()>::new();
@@ -69,7 +69,7 @@ async fn o07_done_callbacks_can_be_removed_and_are_never_synchronous() {
 /// the task's last step.
 ///
 /// CPython: `4:c ends | 5:cb1 | 5:p1 | 5:cb2 | 5:p2`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o08_callbacks_and_awaiting_tasks_of_a_task_interleave_by_registration() {
     async fn parent(trace: Trace, c: Rc<Task<()>>, name: &'static str) {
         (&*c).await.unwrap();
@@ -98,7 +98,7 @@ async fn o08_callbacks_and_awaiting_tasks_of_a_task_interleave_by_registration()
 /// O08 with the tasks first: a task that awaits before any callback is registered keeps its place, too.
 ///
 /// CPython (p1 awaits, then cb1, then p2): `4:c ends | 5:p1 | 5:cb1 | 5:p2`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o08_the_first_awaiter_keeps_its_place_before_later_callbacks() {
     async fn parent(trace: Trace, c: Rc<Task<()>>, name: &'static str) {
         (&*c).await.unwrap();
@@ -129,7 +129,7 @@ async fn o08_the_first_awaiter_keeps_its_place_before_later_callbacks() {
 ///
 /// CPython: `1:a | 1:direct | 1:b | 2:task | 3:c | 4:g1 | 4:g2 | 6:d | 6:wf | 6:e | 7:w | 9:f | 10:sh |
 /// 12:g | 12:h-donefuture`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o09_what_each_form_of_await_costs() {
     async fn body(trace: Trace, name: &'static str) {
         trace.log(name);

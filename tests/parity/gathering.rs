@@ -12,7 +12,7 @@ use crate::trace::{Trace, yields};
 ///
 /// CPython: `2:a start | 2:b start | 2:b end | 2:c start | 3:c end | 4:a end | 6:result ['a','b','c']`.
 /// Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o10_gather_starts_and_answers_in_argument_order() {
     async fn child(trace: Trace, name: &'static str, extra: u32) -> &'static str {
         trace.log(format_args!("{name} start"));
@@ -42,7 +42,7 @@ async fn o10_gather_starts_and_answers_in_argument_order() {
 /// cancelled. Errors that children return are `try_gather`'s here.
 ///
 /// CPython: `2:f raises | 4:gather raised; sibling done False | 5:sibling finished anyway`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o11_gather_delivers_the_first_error_and_siblings_keep_running() {
     let trace = Trace::new();
     let sibling = create_task({
@@ -82,7 +82,7 @@ async fn o11_gather_delivers_the_first_error_and_siblings_keep_running() {
 /// does, so no cleanup runs on behind the back of code that goes on; (2) the request reaches the children
 /// one tick later, since it is offered to the awaiting task first, in its own step, and passed on from
 /// there (as in O19).
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o12_a_cancelled_gather_cancels_all_children_and_waits_for_all() {
     async fn child(trace: Trace, name: &'static str, ticks: u32) {
         on_cancel(sleep(secs(3600)), async |c| {

@@ -13,7 +13,7 @@ use crate::trace::{Trace, yields};
 /// the exit, the parent resumes in 6.
 ///
 /// CPython: `1:body-end | 2:b end | 4:a end | 6:after group`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o31_a_group_returns_two_ticks_after_its_last_child() {
     let trace = Trace::new();
     TaskGroup::scope(async |tg| {
@@ -40,7 +40,7 @@ async fn o31_a_group_returns_two_ticks_after_its_last_child() {
 ///
 /// Ours deviates by design in the count: `cancelling()` counts calls of `Task::cancel` only, and the group makes
 /// none of its parent.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o32_a_failure_cancels_the_other_children_and_then_the_body() {
     let trace = Trace::new();
     let ended = TaskGroup::try_scope::<(), _>(async |tg| {
@@ -90,7 +90,7 @@ async fn long() -> Result<(), &'static str> {
 /// O33, a child that is cancelled: not an error, and siblings do not notice.
 ///
 /// CPython: `4:ok finished | 6:group exits cleanly`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o33_a_cancelled_child_disturbs_nobody() {
     let trace = Trace::new();
     TaskGroup::scope(async |tg| {
@@ -111,7 +111,7 @@ async fn o33_a_cancelled_child_disturbs_nobody() {
 ///
 /// CPython: `2:body-end | 3:cancel | 5:child cancelled | 7:parent CancelledError, count 1 | 9:cancelled`. Ours: the
 /// same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o33_a_cancelled_parent_waits_for_its_children() {
     let trace = Trace::new();
     let task = create_task({

@@ -10,7 +10,7 @@ use crate::trace::Trace;
 /// put y, put z. A woken getter looks again, and finding nothing it joins the end of the line.
 ///
 /// CPython: `2:c1 waits | 2:c2 waits | 2:thief got x | 4:c2 got y | 4:c1 got z`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o22_an_overtaken_getter_joins_the_end_of_the_line() {
     async fn consumer(trace: Trace, queue: Rc<Queue<char>>, name: &'static str) {
         trace.log(format_args!("{name} waits"));
@@ -33,7 +33,7 @@ async fn o22_an_overtaken_getter_joins_the_end_of_the_line() {
 /// O22, second run: put x wakes a, then a is cancelled. The wake-up goes to the next, no item is lost.
 ///
 /// CPython: `3:a cancelled; qsize 1 | 4:b got x`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o22_a_cancelled_getter_passes_its_call_on() {
     async fn consumer(trace: Trace, queue: Rc<Queue<char>>, name: char) {
         match catch_cancel(queue.get()).await {
@@ -62,7 +62,7 @@ async fn o22_a_cancelled_getter_passes_its_call_on() {
 ///
 /// CPython: `2:put 0 | 2:got 0 | 3:put 1 | 4:got 1 | 5:put 2 | 5:joined | 6:got 2 | 7:put 3 | 8:got 3`.
 /// Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o23_producer_and_consumer_of_a_bounded_queue_wake_each_other_for_the_next_tick() {
     async fn producer(trace: Trace, queue: Rc<Queue<u32>>) {
         for i in 0..4 {
@@ -100,7 +100,7 @@ async fn o23_producer_and_consumer_of_a_bounded_queue_wake_each_other_for_the_ne
 /// Ours: the same.
 ///
 /// The barrier of O37 is in `sync.rs`; its eager tasks are left out, since the crate does not have them yet.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o37_shutdown_fails_blocked_putters_and_lets_getters_drain() {
     async fn putter(trace: Trace, queue: Rc<Queue<&'static str>>, item: &'static str) {
         let refused = queue.put(item).await.unwrap_err().0;

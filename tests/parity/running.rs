@@ -112,7 +112,7 @@ fn o35_the_end_of_run_cancels_what_is_left_and_waits_for_its_cleanup() {
 /// calls `call_soon(after)`; main waits for `after`.
 ///
 /// CPython: `2:before | 2:thr 0 | 2:thr 1 | 2:thr 2 | 2:after | 3:main`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o36_calls_from_other_threads_enter_the_same_fifo() {
     let trace = Trace::new();
     let promise = Promise::new();
@@ -138,7 +138,7 @@ async fn o36_calls_from_other_threads_enter_the_same_fifo() {
 /// Ours deviates by design: mail joins the FIFO when the loop looks outside, or when the next callback or
 /// task is scheduled (that is why O36 itself is the same), but a plain wake, as that of main here, does not
 /// look into the letter box first.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o36_mail_stands_behind_what_was_only_woken_after_it() {
     let trace = Trace::new();
     call_soon(trace.logs("before"));
@@ -156,7 +156,7 @@ async fn o36_mail_stands_behind_what_was_only_woken_after_it() {
 ///
 /// CPython: `1:after kill | 2:soon | 3:sig | 4:main`. Ours: the same.
 #[cfg(unix)]
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o36_a_signals_handler_is_an_ordinary_entry() {
     use evloop::signal::Signal;
     let (trace, promise) = (Trace::new(), Promise::new());

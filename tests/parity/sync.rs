@@ -15,7 +15,7 @@ use crate::trace::{Trace, yields};
 ///
 /// CPython: `2:A in | 4:A released; locked()=False | 5:B in | 5:B out | 6:C in | 6:C out | 7:A in again`.
 /// Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o20_a_released_lock_goes_to_the_first_in_line() {
     async fn a(trace: Trace, lock: Rc<Lock<()>>) {
         let guard = lock.acquire().await;
@@ -45,7 +45,7 @@ async fn o20_a_released_lock_goes_to_the_first_in_line() {
 /// on in its own step.
 ///
 /// CPython: `3:a cancelled | 4:b in`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o20_a_cancelled_waiter_passes_its_turn_on() {
     async fn waiter(trace: Trace, lock: Rc<Lock<()>>, name: char) {
         match catch_cancel(lock.acquire()).await {
@@ -72,7 +72,7 @@ async fn o20_a_cancelled_waiter_passes_its_turn_on() {
 /// O21. As O20 with `Semaphore(1)`. The permit is reserved for the woken waiter inside of release.
 ///
 /// CPython: `2:A in | 4:A released; locked()=True | 5:B in | 6:C in | 7:A again`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o21_a_permit_is_transferred_at_release() {
     async fn a(trace: Trace, semaphore: Rc<Semaphore>) {
         let permit = semaphore.acquire().await;
@@ -99,7 +99,7 @@ async fn o21_a_permit_is_transferred_at_release() {
 ///
 /// CPython: `2:value 0, locked True | 3:1 | 3:2 | 3:main | 4:3`. Ours: the same. The number of permits is
 /// in the semaphore's `Debug` text only.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o21_each_release_wakes_one_waiter() {
     async fn waiter(trace: Trace, semaphore: Rc<Semaphore>, number: u32) {
         semaphore.acquire().await.forget();
@@ -124,7 +124,7 @@ async fn o21_each_release_wakes_one_waiter() {
 /// cleared in one step. Set wakes all who wait, in order; clear does not take that back.
 ///
 /// CPython: `3:3 | 3:1 | 3:2 | 5:4 woke, is_set False`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o26_an_event_wakes_all_in_order() {
     async fn waiter(trace: Trace, event: Rc<Event>, number: u32) {
         event.wait().await;
@@ -153,7 +153,7 @@ async fn o26_an_event_wakes_all_in_order() {
 /// O26, last part: set, and cancel of the waiter, in one step.
 ///
 /// CPython: `3:a cancelled although event set`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o26_a_cancellation_beats_the_event() {
     let trace = Trace::new();
     let event = Rc::new(Event::new());
@@ -184,7 +184,7 @@ type Monitor = Rc<(Lock<()>, Condition)>;
 ///
 /// CPython: `2:notified 2 | 3:still holding lock | 3:released | 4:1 woke | 5:1 leaves | 6:2 woke | 7:2 leaves |
 /// 9:notify_all | 10:3 woke | 11:3 leaves`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o27_the_notified_queue_for_the_lock() {
     async fn waiter(trace: Trace, monitor: Monitor, number: u32) {
         let (lock, condition) = &*monitor;
@@ -232,7 +232,7 @@ async fn o27_the_notified_queue_for_the_lock() {
 ///
 /// CPython: `3:1 cancelled while holding the lock | 4:2 woke`. Ours: the same, where the handler acquires the lock; the
 /// wait itself has been dropped.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o27_a_cancelled_waiter_passes_its_notification_on() {
     async fn waiter(trace: Trace, monitor: Monitor, number: u32) {
         let (lock, condition) = &*monitor;
@@ -261,7 +261,7 @@ async fn o27_a_cancelled_waiter_passes_its_notification_on() {
 /// O37, the barrier: three parties. The last to arrive does not suspend and goes on first.
 ///
 /// CPython: `2:p2 index 2 | 3:p0 index 0 | 3:p1 index 1`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o37_the_last_party_goes_on_first() {
     let trace = Trace::new();
     let barrier = Rc::new(Barrier::new(3));
@@ -281,7 +281,7 @@ async fn o37_the_last_party_goes_on_first() {
 ///
 /// CPython: `3:a cancelled; n_waiting 0 | broken False | 7:c broken | 9:broken True | 10:d broken at once | 12:after
 /// reset broken False`. Ours: the same. While the cancellation is handled the wait is over already, there as here.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o37_abort_breaks_a_barrier_and_a_cancellation_does_not() {
     fn party(trace: &Trace, barrier: &Rc<Barrier>, name: &'static str) -> Task<()> {
         let (trace, barrier) = (trace.clone(), barrier.clone());

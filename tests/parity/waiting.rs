@@ -13,7 +13,7 @@ use crate::trace::{Trace, yields};
 /// the waiter resumes, so it holds everything done by then.
 ///
 /// CPython: `3:a | 3:b | 3:c | 5:done ['a', 'b', 'c'] pending ['slow']`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o30_wait_answers_with_all_that_is_done_when_it_resumes() {
     async fn body(trace: Trace, name: &'static str) {
         yield_now().await;
@@ -41,7 +41,7 @@ async fn o30_wait_answers_with_all_that_is_done_when_it_resumes() {
 /// while finished ones are queued.
 ///
 /// CPython: `3:b end | 3:d end | 5:a end | 5:yield b | 5:yield d | 7:yield a`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o30_as_completed_yields_in_order_of_completion() {
     async fn body(trace: Trace, name: &'static str, ticks: u32) -> &'static str {
         yields(ticks).await;
@@ -61,7 +61,7 @@ async fn o30_as_completed_yields_in_order_of_completion() {
 ///
 /// CPython: `2:cancelled outer | 3:outer cancelled; inner.done False | 5:outer task cancelled |
 /// 6:inner done | 7:inner -> value`. Ours: the same.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn o34_a_shielded_task_does_not_notice_a_cancellation() {
     let trace = Trace::new();
     let inner = Rc::new(create_task({

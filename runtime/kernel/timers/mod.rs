@@ -38,10 +38,11 @@ impl Timers {
         self.wheel.borrow_mut().insert(deadline_ns, alarm)
     }
 
-    /// Takes an alarm back before it fired; `None` if it has. The caller drops it, outside of the borrow.
+    /// Takes an alarm back before it fired; `None` if it has. The deadline is the one it was inserted with. The
+    /// caller drops it, outside of the borrow.
     #[inline]
-    pub(crate) fn cancel(&self, key: TimerKey) -> Option<Alarm> {
-        self.wheel.borrow_mut().cancel(key)
+    pub(crate) fn cancel(&self, key: TimerKey, deadline_ns: u64) -> Option<Alarm> {
+        self.wheel.borrow_mut().cancel(key, deadline_ns)
     }
 
     /// Whether the alarm has not fired yet, and whether it wakes the task of `waker`.

@@ -6,6 +6,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use super::bytes;
 use super::million::{self, Outcome};
 use super::sides::SIDES;
 use super::workloads;
@@ -25,6 +26,7 @@ pub(crate) fn compare(options: &Options, cores: &Cores) -> io::Result<()> {
     let names = workloads::all::<super::sides::First>().into_iter().map(|workload| workload.name);
     let wanted: Vec<_> = names.enumerate().filter(|(_, name)| options.wants(name)).collect();
     let wants_million = options.wants(million::NAME);
+    compare_bytes(options, cores)?;
     if wanted.is_empty() && !wants_million {
         return Ok(());
     }
@@ -40,6 +42,29 @@ pub(crate) fn compare(options: &Options, cores: &Cores) -> io::Result<()> {
     }
     if wants_million {
         print_million(&mut children, options)?;
+    }
+    println!();
+    Ok(())
+}
+
+/// Each figure by a process of its own.
+fn compare_bytes(options: &Options, cores: &Cores) -> io::Result<()> {
+    let wanted: Vec<_> = bytes::ROWS.iter().filter(|(name, _)| options.wants(name)).collect();
+    let tasks = if options.quick { bytes::TASKS / 10 } else { bytes::TASKS };
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    println!("Memory: resident bytes for one of {tasks} tasks; times evloop's");
+    for (name, kind) in wanted {
+        let mut series = Vec::new();
+        for side in SIDES {
+            let answer =
+                Child::start(&["play", side.name], cores.children)?.ask(&format!("{kind} {tasks}"))?;
+            let mut of_side = Series::default();
+            of_side.push(answer.parse().map_err(io::Error::other)?);
+            series.push(of_side);
+        }
+        print_row(name, &series.iter().collect::<Vec<_>>());
     }
     println!();
     Ok(())

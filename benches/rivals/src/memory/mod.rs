@@ -4,6 +4,7 @@
 //! trait; so each workload is written once. Every side runs in a child process of its own, which the
 //! parent asks for slices, round after round, in turn.
 
+mod bytes;
 mod compare;
 mod million;
 mod player;

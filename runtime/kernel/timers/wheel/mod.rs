@@ -30,11 +30,12 @@
 //! Ticks are only buckets: deadlines are kept to the nanosecond and entries leave in the exact
 //! order of (deadline, insertion).
 //!
-//! A record holds all that ordering needs, so serving a bucket walks through one vector and leaves
-//! the slab alone: with a million timers each visit there is a miss of the cache. (Lists linked
-//! through the slab were tried: there each miss waits for the one before, and a million sleeps
-//! took half as long again.) An entry knows its place in the bucket, where cancelling puts the
-//! bucket's last record; which bucket it is follows from the deadline and the cursor.
+//! A record of a bucket is a deadline and an index, twelve bytes: moving a bucket down a level walks
+//! through one vector, and only what becomes due within the tick is looked up, for its serial. (Lists
+//! linked through the slab were tried: there each miss of the cache waits for the one before, and a
+//! million sleeps took half as long again.) An entry knows its place in the bucket, where cancelling
+//! puts the bucket's last record. Which bucket it is follows from the deadline, which whoever cancels
+//! brings along, and the cursor.
 //!
 //! In `near` and `late` the living are mixed with tombstones: cancelling frees the slab entry at
 //! once, and the record left behind is known by its serial. They are swept out when they outnumber
@@ -91,11 +92,22 @@ pub(crate) struct Wheel<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TimerKey {
     index: u32,
-    serial: u64,
+    serial: NonZeroU64,
+}
+
+impl TimerKey {
+    /// For whoever has little room: place and number.
+    pub(crate) fn parts(self) -> (u32, NonZeroU64) {
+        (self.index, self.serial)
+    }
+
+    /// What [`parts`](Self::parts) took apart.
+    pub(crate) fn from_parts(index: u32, serial: NonZeroU64) -> Self {
+        Self { index, serial }
+    }
 }
 
 struct Entry<T> {
-    deadline: u64,
     /// Number of this insertion: breaks ties and tells a stale key. Never zero, which lets the slab
     /// mark its vacant places without a word of its own.
     serial: NonZeroU64,
@@ -107,10 +119,20 @@ struct Entry<T> {
 struct Slot {
     /// No entry of the slot is earlier. Cancelling does not raise it.
     min: u64,
-    records: Vec<Due>,
+    records: Vec<Record>,
 }
 
-/// The record of an entry, in a bucket, `near` or `late`. Derived order: the serial decides between
+/// The record of an entry in a bucket. Packed, since there may be millions, and read in order.
+#[derive(Clone, Copy)]
+#[repr(Rust, packed(4))]
+struct Record {
+    deadline: u64,
+    index: u32,
+}
+
+const _: () = assert!(size_of::<Record>() == 12);
+
+/// The record of an entry in `near` or `late`. Derived order: the serial decides between
 /// equal deadlines.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Due {
@@ -149,26 +171,26 @@ impl<T> Wheel<T> {
         let serial = self.next_serial;
         self.next_serial = serial.saturating_add(1);
         let index = self.entries.vacant_key() as u32;
-        let due = Due { deadline: deadline_ns, serial, index };
         let place = if tick_of(deadline_ns) <= self.cursor {
-            self.late.push(Reverse(due));
+            self.late.push(Reverse(Due { deadline: deadline_ns, serial, index }));
             0
         } else {
-            self.append(due)
+            self.append(Record { deadline: deadline_ns, index })
         };
-        self.entries.insert(Entry { deadline: deadline_ns, serial, place, payload });
-        TimerKey { index, serial: serial.get() }
+        self.entries.insert(Entry { serial, place, payload });
+        TimerKey { index, serial }
     }
 
-    /// Removes an entry and returns its payload, or `None` if it is gone already.
-    pub(crate) fn cancel(&mut self, key: TimerKey) -> Option<T> {
+    /// Removes an entry and returns its payload, or `None` if it is gone already. The deadline is the one it was
+    /// inserted with.
+    pub(crate) fn cancel(&mut self, key: TimerKey, deadline_ns: u64) -> Option<T> {
         self.get_mut(key)?;
         let entry = self.entries.try_remove(key.index as usize)?;
-        if tick_of(entry.deadline) <= self.cursor {
+        if tick_of(deadline_ns) <= self.cursor {
             self.tombstones += 1;
             self.sweep_if_crowded();
         } else {
-            self.take_record(entry.deadline, entry.place);
+            self.take_record(Record { deadline: deadline_ns, index: key.index }, entry.place);
         }
         Some(entry.payload)
     }
@@ -176,7 +198,7 @@ impl<T> Wheel<T> {
     /// Returns the payload of an entry, or `None` if it is gone.
     pub(crate) fn get_mut(&mut self, key: TimerKey) -> Option<&mut T> {
         let entry = self.entries.get_mut(key.index as usize)?;
-        (entry.serial.get() == key.serial).then_some(&mut entry.payload)
+        (entry.serial == key.serial).then_some(&mut entry.payload)
     }
 
     /// Removes and returns the earliest entry if its deadline is not after `now_ns`; call it until
@@ -300,24 +322,25 @@ impl<T> Wheel<T> {
     }
 
     /// Puts a record into its bucket and returns its place there.
-    fn append(&mut self, due: Due) -> u32 {
-        let bucket = self.bucket_of(due.deadline);
+    fn append(&mut self, record: Record) -> u32 {
+        let bucket = self.bucket_of(record.deadline);
         let slot = &mut self.slots[bucket];
         if slot.records.is_empty() {
             self.occupied[bucket / SLOTS] |= 1 << (bucket % SLOTS);
-            slot.min = due.deadline;
+            slot.min = record.deadline;
         }
-        slot.min = slot.min.min(due.deadline);
+        slot.min = slot.min.min(record.deadline);
         let place = slot.records.len() as u32;
-        slot.records.push(due);
+        slot.records.push(record);
         place
     }
 
     /// Takes the record of an entry that was just removed from the slab out of its bucket.
-    fn take_record(&mut self, deadline: u64, place: u32) {
-        let bucket = self.bucket_of(deadline);
+    fn take_record(&mut self, record: Record, place: u32) {
+        let bucket = self.bucket_of(record.deadline);
         let records = &mut self.slots[bucket].records;
-        records.swap_remove(place as usize);
+        let taken = records.swap_remove(place as usize);
+        assert!(taken.index == { record.index }, "a timer is cancelled with another deadline than its own");
         if let Some(moved) = records.get(place as usize)
             && let Some(entry) = self.entries.get_mut(moved.index as usize)
         {
@@ -344,14 +367,15 @@ impl<T> Wheel<T> {
         // in a lower one, or not at all. And nothing is earlier, so nothing is overtaken.
         self.cursor = tick_of(min);
         let mut records = std::mem::take(&mut self.slots[bucket].records);
-        for due in records.drain(..) {
-            if tick_of(due.deadline) <= self.cursor {
-                self.near.push(due);
-            } else {
-                let place = self.append(due);
-                if let Some(entry) = self.entries.get_mut(due.index as usize) {
+        for record in records.drain(..) {
+            let Record { deadline, index } = record;
+            if tick_of(deadline) > self.cursor {
+                let place = self.append(record);
+                if let Some(entry) = self.entries.get_mut(index as usize) {
                     entry.place = place;
                 }
+            } else if let Some(entry) = self.entries.get(index as usize) {
+                self.near.push(Due { deadline, serial: entry.serial, index });
             }
         }
         if records.capacity() <= KEEP_RECORDS {

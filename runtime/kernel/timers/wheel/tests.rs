@@ -142,13 +142,13 @@ fn cancelled_entries_cost_at_most_one_idle_look_per_bucket() {
     let base = 1 << 40;
     let keys: Vec<_> = (0..100).map(|number| wheel.insert(base + number, ())).collect();
     wheel.insert(base + 70 * TICK, ()); // one more bucket of the same level, left alone
-    for key in &keys[..99] {
-        wheel.cancel(*key);
+    for (key, deadline) in keys[..99].iter().zip(base..) {
+        wheel.cancel(*key, deadline);
     }
     assert_eq!(wheel.next_deadline(), Some(base)); // stale: early, not late
     assert_eq!(wheel.pop_due(base), None);
     assert_eq!(wheel.next_deadline(), Some(base + 99)); // one look later it is exact
-    wheel.cancel(keys[99]);
+    wheel.cancel(keys[99], base + 99);
     assert_eq!(wheel.next_deadline(), Some(base + 70 * TICK));
 }
 
@@ -158,9 +158,9 @@ fn a_cancelled_entry_in_the_current_tick_does_not_show_in_the_next_deadline() {
     let keys: Vec<_> = (0..4).map(|number| wheel.insert(TICK + number, number)).collect();
     assert_eq!(wheel.pop_due(TICK), Some(0));
     let late = wheel.insert(TICK + 1, 4);
-    assert_eq!(wheel.cancel(keys[1]), Some(1));
+    assert_eq!(wheel.cancel(keys[1], TICK + 1), Some(1));
     assert_eq!(wheel.next_deadline(), Some(TICK + 1));
-    assert_eq!(wheel.cancel(late), Some(4));
+    assert_eq!(wheel.cancel(late, TICK + 1), Some(4));
     assert_eq!(wheel.next_deadline(), Some(TICK + 2));
     assert_eq!(drain(&mut wheel, 2 * TICK), [2, 3]);
 }
@@ -170,15 +170,15 @@ fn a_stale_key_is_harmless_even_if_its_place_was_taken() {
     for deadline in [0, 5, TICK, 1 << 50, u64::MAX] {
         let mut wheel = Wheel::starting_at(0);
         let old = wheel.insert(deadline, 1);
-        assert_eq!(wheel.cancel(old), Some(1));
-        assert_eq!(wheel.cancel(old), None);
+        assert_eq!(wheel.cancel(old, deadline), Some(1));
+        assert_eq!(wheel.cancel(old, deadline), None);
         let new = wheel.insert(deadline, 2);
         assert_eq!(old.index, new.index);
         assert_ne!(old, new);
         assert_eq!(wheel.get_mut(old), None);
-        assert_eq!(wheel.cancel(old), None);
+        assert_eq!(wheel.cancel(old, deadline), None);
         assert_eq!(wheel.pop_due(u64::MAX), Some(2));
-        assert_eq!(wheel.cancel(new), None);
+        assert_eq!(wheel.cancel(new, deadline), None);
         assert_eq!(wheel.get_mut(new), None);
     }
 }
@@ -189,14 +189,14 @@ fn tombstones_stay_bounded_while_time_stands_still() {
     // A full `near`, of which all but one entry are cancelled.
     let keys: Vec<_> = (0..1000).map(|number| wheel.insert(TICK + number, number)).collect();
     assert_eq!(wheel.pop_due(TICK), Some(0));
-    for key in &keys[2..] {
-        assert!(wheel.cancel(*key).is_some());
+    for (key, number) in keys[2..].iter().zip(2..) {
+        assert!(wheel.cancel(*key, TICK + number).is_some());
         assert_tombstones_bounded(&wheel);
     }
     // Sleeps made and dropped within one instant go to `late`.
     for number in 0..10_000 {
         let key = wheel.insert(TICK, number);
-        assert_eq!(wheel.cancel(key), Some(number));
+        assert_eq!(wheel.cancel(key, TICK), Some(number));
         assert_tombstones_bounded(&wheel);
     }
     assert!(wheel.entries.capacity() <= 1024);
@@ -214,7 +214,7 @@ fn take_any_hands_back_every_payload_once() {
     wheel.insert(3, 2);
     wheel.insert(u64::MAX, 3);
     let cancelled = wheel.insert(2, 4);
-    wheel.cancel(cancelled);
+    wheel.cancel(cancelled, 2);
     let mut taken: Vec<_> = std::iter::from_fn(|| wheel.take_any()).collect();
     taken.sort_unstable();
     assert_eq!(taken, [1, 2, 3]);
@@ -227,7 +227,9 @@ fn payloads_are_dropped_by_their_takers_or_with_the_wheel() {
     let mut wheel = Wheel::starting_at(0);
     let keys: Vec<_> =
         (0..300).map(|number| wheel.insert(number * TICK / 100, Rc::clone(&payload))).collect();
-    let mut taken: Vec<_> = keys[..200].iter().filter_map(|key| wheel.cancel(*key)).collect();
+    let first = keys[..200].iter().zip(0..);
+    let mut taken: Vec<_> =
+        first.filter_map(|(key, number)| wheel.cancel(*key, number * TICK / 100)).collect();
     taken.extend(wheel.pop_due(u64::MAX));
     assert_eq!((taken.len(), wheel.len(), Rc::strong_count(&payload)), (201, 99, 301));
     drop(taken);
@@ -237,8 +239,8 @@ fn payloads_are_dropped_by_their_takers_or_with_the_wheel() {
 }
 
 #[test]
-fn an_entry_is_three_words_and_its_payload_and_a_vacant_mark_is_free() {
-    assert_eq!(size_of::<Entry<u64>>(), 24 + 8);
+fn an_entry_is_two_words_and_its_payload_and_a_vacant_mark_is_free() {
+    assert_eq!(size_of::<Entry<u64>>(), 16 + 8);
     assert_eq!(size_of::<Option<Entry<u64>>>(), size_of::<Entry<u64>>());
 }
 
@@ -274,7 +276,7 @@ impl Run {
         };
         let payload = self.random.next();
         let key = self.wheel.insert(deadline, payload);
-        self.model.insert((deadline, key.serial), payload);
+        self.model.insert((deadline, key.serial.get()), payload);
         self.keys.push((key, deadline));
         assert_eq!(self.wheel.len(), self.model.len());
     }
@@ -283,7 +285,7 @@ impl Run {
         let Some((key, deadline)) = self.random_key() else {
             return;
         };
-        assert_eq!(self.wheel.cancel(key), self.model.remove(&(deadline, key.serial)));
+        assert_eq!(self.wheel.cancel(key, deadline), self.model.remove(&(deadline, key.serial.get())));
         assert_eq!(self.wheel.len(), self.model.len());
     }
 
@@ -294,10 +296,10 @@ impl Run {
             let deadline = self.now.saturating_sub(self.random.below(3));
             let key = self.wheel.insert(deadline, payload);
             if self.random.below(16) == 0 {
-                self.model.insert((deadline, key.serial), payload);
+                self.model.insert((deadline, key.serial.get()), payload);
                 self.keys.push((key, deadline));
             } else {
-                assert_eq!(self.wheel.cancel(key), Some(payload));
+                assert_eq!(self.wheel.cancel(key, deadline), Some(payload));
             }
         }
     }
@@ -307,7 +309,7 @@ impl Run {
             return;
         };
         let payload = self.wheel.get_mut(key);
-        let modelled = self.model.get_mut(&(deadline, key.serial));
+        let modelled = self.model.get_mut(&(deadline, key.serial.get()));
         assert_eq!(payload, modelled);
         if let (Some(payload), Some(modelled)) = (payload, modelled) {
             *payload = payload.wrapping_add(1);
@@ -382,15 +384,11 @@ fn assert_sound<T>(wheel: &Wheel<T>) {
     for (bucket, slot) in wheel.slots.iter().enumerate() {
         let occupied = wheel.occupied[bucket / SLOTS] >> (bucket % SLOTS) & 1 == 1;
         assert_eq!(occupied, !slot.records.is_empty());
-        for (place, due) in slot.records.iter().enumerate() {
-            let entry = &wheel.entries[due.index as usize];
-            assert_eq!(
-                (entry.deadline, entry.serial, entry.place as usize),
-                (due.deadline, due.serial, place)
-            );
-            assert_eq!(wheel.bucket_of(entry.deadline), bucket);
-            assert!(tick_of(entry.deadline) > wheel.cursor);
-            assert!(slot.min <= entry.deadline);
+        for (place, &Record { deadline, index }) in slot.records.iter().enumerate() {
+            assert_eq!(wheel.entries[index as usize].place as usize, place);
+            assert_eq!(wheel.bucket_of(deadline), bucket);
+            assert!(tick_of(deadline) > wheel.cursor);
+            assert!(slot.min <= deadline);
             hanging += 1;
         }
     }
