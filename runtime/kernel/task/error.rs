@@ -17,20 +17,21 @@ use crate::kernel::exception::panic_text;
 /// `except CancelledError` is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CancelledError {
-    message: Option<Arc<str>>,
+    /// Twice behind a pointer, so that it takes one word: every task has room for an error.
+    message: Option<Arc<Arc<str>>>,
 }
 
 impl CancelledError {
     /// An error with a message or without.
     #[must_use]
     pub fn new(message: Option<Arc<str>>) -> Self {
-        Self { message }
+        Self { message: message.map(Arc::new) }
     }
 
     /// The message given to [`cancel_with`](crate::TaskRef::cancel_with), if any.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
-        self.message.as_deref()
+        self.message.as_deref().map(|message| &**message)
     }
 }
 
@@ -47,9 +48,12 @@ impl Error for CancelledError {}
 
 /// What a task panicked with. Clones share the payload.
 #[derive(Clone)]
-pub struct Panic {
-    message: Arc<str>,
-    payload: Arc<Mutex<Option<Box<dyn Any + Send>>>>,
+pub struct Panic(Arc<Thrown>);
+
+struct Thrown {
+    message: Box<str>,
+    /// Until somebody takes it.
+    payload: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
 /// The payload of a panic that goes on through a task although somebody has seen to it: the task's end is not
@@ -58,20 +62,20 @@ pub(crate) struct SeenPanic(pub(crate) Panic);
 
 impl Panic {
     pub(crate) fn new(payload: Box<dyn Any + Send>) -> Self {
-        Self { message: panic_text(&*payload).into(), payload: Arc::new(Mutex::new(Some(payload))) }
+        Self(Arc::new(Thrown { message: panic_text(&*payload).into(), payload: Mutex::new(Some(payload)) }))
     }
 
     /// The panic's text, or a note that it carried something else.
     #[must_use]
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// What was panicked with; its text if a clone of this took it before.
     #[must_use]
     pub fn into_payload(self) -> Box<dyn Any + Send> {
-        let payload = self.payload.lock().unwrap_or_else(PoisonError::into_inner).take();
-        payload.unwrap_or_else(|| Box::new(self.message.to_string()))
+        let payload = self.0.payload.lock().unwrap_or_else(PoisonError::into_inner).take();
+        payload.unwrap_or_else(|| Box::new(self.message().to_owned()))
     }
 
     /// Goes on panicking here, without calling the panic hook again.
@@ -85,13 +89,13 @@ impl Panic {
 
 impl fmt::Debug for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Panic").field(&self.message).finish()
+        f.debug_tuple("Panic").field(&self.message()).finish()
     }
 }
 
 impl fmt::Display for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "panicked: {}", self.message)
+        write!(f, "panicked: {}", self.message())
     }
 }
 
@@ -107,6 +111,10 @@ pub enum TaskError {
     /// The task panicked.
     Panicked(Panic),
 }
+
+/// Each task without a value keeps room for this.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Result<(), TaskError>>() == 16);
 
 impl TaskError {
     /// Whether the task was cancelled.

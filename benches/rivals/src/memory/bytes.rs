@@ -36,18 +36,18 @@ thread_local! {
     static BEGUN: Cell<u64> = const { Cell::new(0) };
 }
 
-fn begin() {
-    BEGUN.set(BEGUN.get() + 1);
+/// How many have begun before this one.
+fn begin() -> u64 {
+    BEGUN.replace(BEGUN.get() + 1)
 }
 
 /// Starts the tasks, lets all of them come to where they wait, and looks.
 async fn grow<R: Runtime>(spawner: R::Spawner, tasks: u64, sleeping: bool) -> io::Result<u64> {
     BEGUN.set(0);
-    for n in 0..tasks {
+    for _ in 0..tasks {
         if sleeping {
-            R::detach(R::spawn(&spawner, async move {
-                begin();
-                R::sleep(EARLIEST + Duration::from_micros(n)).await;
+            R::detach(R::spawn(&spawner, async {
+                R::sleep(EARLIEST + Duration::from_micros(begin())).await;
             }));
         } else {
             R::detach(R::spawn(&spawner, async {
