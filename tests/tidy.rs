@@ -289,7 +289,8 @@ const PARTS: &[(&str, &[&str])] = &[
 ];
 
 /// `LoopHandle` is how a promise has its callbacks called in the loop they were added in.
-const WAIT_LIST: &[&str] = &["WaitList", "WaitKey", "Place", "Standing", "CancelledError", "LoopHandle"];
+const WAIT_LIST: &[&str] =
+    &["WaitList", "WaitKey", "Place", "Standing", "call_each", "CancelledError", "LoopHandle"];
 
 #[test]
 fn imports_between_the_parts_point_down() {

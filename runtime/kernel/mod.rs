@@ -68,4 +68,4 @@ pub(crate) use slots::Who;
 pub(crate) use source::{Done, Reading, Source, Writing};
 pub(crate) use task::{SeenPanic, current_task};
 pub(crate) use timers::{Alarm, Look, TimerKey};
-pub(crate) use wait_list::{Place, Standing, WaitKey, WaitList};
+pub(crate) use wait_list::{Place, Standing, WaitKey, WaitList, call_each};

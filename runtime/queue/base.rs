@@ -324,10 +324,9 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
         let items: Vec<T> = std::iter::from_fn(|| buffer.pop()).collect();
         let unfinished = self.unfinished.get().saturating_sub(items.len());
         self.unfinished.set(unfinished);
-        if unfinished == 0 {
-            self.joiners.wake_all();
-        }
-        self.shutdown();
+        // All in one call: a waker that panics keeps nobody from his.
+        let lines = [&self.joiners, &self.getters, &self.putters];
+        WaitList::wake_all_of(if unfinished == 0 { &lines } else { &lines[1..] });
         items
     }
 

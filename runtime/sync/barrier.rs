@@ -21,7 +21,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::kernel::{Place, Standing, WaitList};
+use crate::kernel::{Place, Standing, WaitList, call_each};
 
 /// Lets tasks wait for each other: a fixed number of them has to arrive before they all go on.
 ///
@@ -216,11 +216,12 @@ impl Barrier {
 
     /// Calls from outside as many as there is room for.
     fn call_next(&self) {
-        while self.state.get() == State::Filling && self.has_room() {
-            let Some(waker) = self.outside.pop_front() else { return };
+        call_each(|| {
+            let is_open = self.state.get() == State::Filling && self.has_room();
+            let waker = if is_open { self.outside.pop_front()? } else { return None };
             self.called.set(self.called.get() + 1);
-            waker.wake();
-        }
+            Some(|| waker.wake())
+        });
     }
 }
 

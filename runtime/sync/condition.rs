@@ -12,7 +12,7 @@ use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::kernel::{Place, Standing, WaitList};
+use crate::kernel::{Place, Standing, WaitList, call_each};
 use crate::sync::LockGuard;
 
 /// Lets tasks that hold a [`Lock`](crate::Lock) wait until another one that holds it says that something has changed.
@@ -147,9 +147,11 @@ impl Condition {
     pub fn notify<T: ?Sized>(&self, guard: &LockGuard<'_, T>, n: usize) {
         let _ = guard; // it is the proof that the caller has the lock
         // Nobody who joins meanwhile, out of a foreign waker, is meant.
-        for _ in 0..n.min(self.line.len()) {
-            self.line.wake_one();
-        }
+        let mut meant = 0..n.min(self.line.len());
+        call_each(|| {
+            let waker = meant.next().and_then(|_| self.line.pop_front())?;
+            Some(|| waker.wake())
+        });
     }
 
     /// Wakes all who wait.

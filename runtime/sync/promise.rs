@@ -18,7 +18,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use crate::CancelledError;
-use crate::kernel::{LoopHandle, WaitKey, WaitList};
+use crate::kernel::{LoopHandle, WaitKey, WaitList, call_each};
 
 /// A result that somebody will set: the bridge between callbacks and `await`.
 ///
@@ -262,12 +262,14 @@ impl<T> Promise<T> {
 
     fn complete(&self, outcome: State<T>) {
         self.inner.state.replace(outcome);
-        while let Some(observer) = self.inner.observers.pop_front() {
-            match observer {
+        // One that panics, be it a callback without a loop, keeps nobody from hearing of it.
+        call_each(|| {
+            let observer = self.inner.observers.pop_front()?;
+            Some(|| match observer {
                 Observer::Waiter(waker) => waker.wake(),
                 Observer::Callback(schedule) => schedule(self.clone()),
-            }
-        }
+            })
+        });
     }
 
     /// Registers this handle unless the promise is done.

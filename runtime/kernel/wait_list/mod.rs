@@ -1,12 +1,14 @@
 //! FIFO of waiting wakers; leaving the line early is O(1).
 //!
 //! Every primitive that can make a task wait (queue, lock, event, …) keeps one line per condition
-//! and stores the waker of each waiting future in it. The line is a doubly linked list whose nodes
-//! live in a slab:
+//! and stores the waker of each waiting future in it, with what it asks for if that differs. The line is
+//! a doubly linked list whose nodes live in a slab:
 //!
 //! ```text
 //! head ──► slot 2 ◄──► slot 0 ◄──► slot 5 ◄── tail          free ──► slot 1 ──► slot 3 ──► slot 4
 //! ```
+//!
+//! Slot 0 lies in the list itself: a line of one, the most frequent by far, needs no memory of its own.
 //!
 //! A [`WaitKey`] is a slot number and the serial number of the entry. Serial numbers only ever
 //! rise, so a key of an entry that has left is recognised even if its slot serves another one: *not
@@ -31,6 +33,7 @@ use super::exception::discard;
 pub(crate) struct WaitList<E = Waker> {
     /// Beside the cell, so that the common question "does anyone wait?" is one load.
     len: Cell<usize>,
+    peak: Cell<usize>,
     line: RefCell<Line<E>>,
     /// Nothing in it keeps it from moving to another thread, where those who wait here are not. It stays.
     stays: PhantomData<*const ()>,
@@ -45,11 +48,21 @@ pub(crate) struct WaitKey {
 
 impl<E> WaitList<E> {
     pub(crate) const fn new() -> Self {
-        WaitList { len: Cell::new(0), line: RefCell::new(Line::new()), stays: PhantomData }
+        WaitList {
+            len: Cell::new(0),
+            peak: Cell::new(0),
+            line: RefCell::new(Line::new()),
+            stays: PhantomData,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.len.get()
+    }
+
+    /// How long the line was when it was longest.
+    pub(crate) fn peak(&self) -> usize {
+        self.peak.get()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -58,7 +71,9 @@ impl<E> WaitList<E> {
 
     /// Joins the line at its end.
     pub(crate) fn push(&self, entry: E) -> WaitKey {
-        self.len.set(self.len.get() + 1);
+        let len = self.len.get() + 1;
+        self.len.set(len);
+        self.peak.set(self.peak.get().max(len));
         self.line.borrow_mut().push_back(entry)
     }
 
@@ -68,6 +83,18 @@ impl<E> WaitList<E> {
             return None;
         }
         self.pop_front_until(NonZeroU64::MAX)
+    }
+
+    /// Takes the first entry out of the line if it is one that `may_go`.
+    pub(crate) fn pop_front_if(&self, may_go: impl FnOnce(&E) -> bool) -> Option<E> {
+        if self.is_empty() {
+            return None;
+        }
+        let mut line = self.line.borrow_mut();
+        let entry =
+            if line.front().is_some_and(may_go) { line.pop_front(NonZeroU64::MAX)? } else { return None };
+        self.len.set(self.len.get() - 1);
+        Some(entry)
     }
 
     /// Leaves the line. False if the entry was not in it any more, that is, if it had been called.
@@ -89,20 +116,31 @@ impl<E> WaitList<E> {
         is_current: impl FnOnce(&E) -> bool,
         fresh: impl FnOnce() -> E,
     ) -> bool {
+        self.refresh_part(key, is_current, fresh, |entry| entry)
+    }
+
+    /// The same for a part of the entry.
+    fn refresh_part<P>(
+        &self,
+        key: WaitKey,
+        is_current: impl FnOnce(&E) -> bool,
+        fresh: impl FnOnce() -> P,
+        part: impl FnOnce(&mut E) -> &mut P,
+    ) -> bool {
         match self.line.borrow().get(key) {
             None => return false,
             Some(entry) if is_current(entry) => return true,
             Some(_) => {}
         }
-        let mut fresh = Some(fresh()); // foreign code: the entry may be gone afterwards
+        let mut fresh = fresh(); // foreign code: the entry may be gone afterwards
         let is_in_line = match self.line.borrow_mut().get_mut(key) {
             Some(entry) => {
-                fresh = fresh.map(|fresh| std::mem::replace(entry, fresh));
+                std::mem::swap(part(entry), &mut fresh);
                 true
             }
             None => false,
         };
-        drop(fresh); // the former entry, or the one that came too late
+        drop(fresh); // the former one, or the one that came too late
         is_in_line
     }
 
@@ -113,12 +151,41 @@ impl<E> WaitList<E> {
     }
 }
 
-impl WaitList<Waker> {
-    /// Is the entry in line? If so, makes sure that it would wake the task of `waker`.
-    pub(crate) fn refresh(&self, key: WaitKey, waker: &Waker) -> bool {
-        self.refresh_with(key, |old| old.will_wake(waker), || waker.clone())
+/// What stands in a line: at least the waker of the future that waits.
+pub(crate) trait Waiter {
+    fn waker(&self) -> &Waker;
+    fn waker_mut(&mut self) -> &mut Waker;
+}
+
+impl Waiter for Waker {
+    fn waker(&self) -> &Waker {
+        self
     }
 
+    fn waker_mut(&mut self) -> &mut Waker {
+        self
+    }
+}
+
+/// With what it asks for.
+impl<A> Waiter for (Waker, A) {
+    fn waker(&self) -> &Waker {
+        &self.0
+    }
+
+    fn waker_mut(&mut self) -> &mut Waker {
+        &mut self.0
+    }
+}
+
+impl<E: Waiter> WaitList<E> {
+    /// Is the entry in line? If so, makes sure that it would wake the task of `waker`.
+    pub(crate) fn refresh(&self, key: WaitKey, waker: &Waker) -> bool {
+        self.refresh_part(key, |old| old.waker().will_wake(waker), || waker.clone(), Waiter::waker_mut)
+    }
+}
+
+impl WaitList<Waker> {
     /// Calls the first in line. False if nobody waits.
     pub(crate) fn wake_one(&self) -> bool {
         match self.pop_front() {
@@ -139,21 +206,34 @@ impl WaitList<Waker> {
     ///
     /// A waker that panics keeps nobody from his call: the first panic goes on when all are woken.
     pub(crate) fn wake_all_of(lines: &[&Self]) {
-        let mut first_panic = None;
-        for line in lines.iter().filter(|line| !line.is_empty()) {
-            let last = line.line.borrow().last_serial;
-            while let Some(waker) = line.pop_front_until(last) {
-                if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-                    match first_panic {
-                        None => first_panic = Some(payload),
-                        Some(_) => discard(payload),
-                    }
+        let mut lines = lines.iter().filter(|line| !line.is_empty());
+        let mut current: Option<(&Self, NonZeroU64)> = None;
+        call_each(|| {
+            loop {
+                if let Some(waker) = current.and_then(|(line, last)| line.pop_front_until(last)) {
+                    return Some(|| waker.wake());
                 }
+                let line = lines.next()?;
+                current = Some((line, line.line.borrow().last_serial));
+            }
+        });
+    }
+}
+
+/// Calls what `next` gives until it gives nothing. A panic keeps nobody from his call: the first one goes on when all
+/// are called.
+pub(crate) fn call_each<C: FnOnce()>(mut next: impl FnMut() -> Option<C>) {
+    let mut first_panic = None;
+    while let Some(call) = next() {
+        if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(call)) {
+            match first_panic {
+                None => first_panic = Some(payload),
+                Some(_) => discard(payload),
             }
         }
-        if let Some(payload) = first_panic {
-            panic::resume_unwind(payload);
-        }
+    }
+    if let Some(payload) = first_panic {
+        panic::resume_unwind(payload);
     }
 }
 
@@ -191,7 +271,8 @@ impl Place {
 
     /// Where does the future stand? While it waits, its waker is kept up to date and its place
     /// stays.
-    pub(crate) fn poll(&mut self, line: &WaitList, waker: &Waker) -> Standing {
+    #[inline]
+    pub(crate) fn poll<E: Waiter>(&mut self, line: &WaitList<E>, waker: &Waker) -> Standing {
         let Some(key) = self.key else {
             return Standing::Outside;
         };
@@ -204,12 +285,18 @@ impl Place {
 
     /// Joins the line at its end. The future must not be in it.
     pub(crate) fn enter(&mut self, line: &WaitList, waker: &Waker) {
+        self.enter_as(line, waker.clone());
+    }
+
+    /// As [`enter`](Self::enter), with what it asks for.
+    pub(crate) fn enter_as<E>(&mut self, line: &WaitList<E>, entry: E) {
         debug_assert!(self.key.is_none(), "a future waits in one place only");
-        self.key = Some(line.push(waker.clone()));
+        self.key = Some(line.push(entry));
     }
 
     /// Gives the place up and says where the future stood.
-    pub(crate) fn leave(&mut self, line: &WaitList) -> Standing {
+    #[inline]
+    pub(crate) fn leave<E>(&mut self, line: &WaitList<E>) -> Standing {
         match self.key.take() {
             None => Standing::Outside,
             Some(key) if line.remove(key) => Standing::InLine,
@@ -223,7 +310,10 @@ const NONE: u32 = u32::MAX;
 
 /// The plain data structure; nothing in here calls foreign code.
 struct Line<E> {
-    slots: Vec<Slot<E>>,
+    /// Number 0.
+    first: Slot<E>,
+    /// From number 1 on.
+    more: Vec<Slot<E>>,
     head: u32,
     tail: u32,
     free: u32,
@@ -242,17 +332,36 @@ struct Slot<E> {
 
 impl<E> Line<E> {
     const fn new() -> Self {
-        Line { slots: Vec::new(), head: NONE, tail: NONE, free: NONE, last_serial: NonZeroU64::MIN }
+        let first = Slot { entry: None, serial: 0, prev: NONE, next: NONE };
+        Line { first, more: Vec::new(), head: NONE, tail: NONE, free: 0, last_serial: NonZeroU64::MIN }
+    }
+
+    fn slot(&self, index: u32) -> Option<&Slot<E>> {
+        match index.checked_sub(1) {
+            None => Some(&self.first),
+            Some(at) => self.more.get(at as usize),
+        }
+    }
+
+    fn slot_mut(&mut self, index: u32) -> Option<&mut Slot<E>> {
+        match index.checked_sub(1) {
+            None => Some(&mut self.first),
+            Some(at) => self.more.get_mut(at as usize),
+        }
     }
 
     fn get(&self, key: WaitKey) -> Option<&E> {
-        let slot = self.slots.get(key.index as usize)?;
+        let slot = self.slot(key.index)?;
         if slot.serial == key.serial.get() { slot.entry.as_ref() } else { None }
     }
 
     fn get_mut(&mut self, key: WaitKey) -> Option<&mut E> {
-        let slot = self.slots.get_mut(key.index as usize)?;
+        let slot = self.slot_mut(key.index)?;
         if slot.serial == key.serial.get() { slot.entry.as_mut() } else { None }
+    }
+
+    fn front(&self) -> Option<&E> {
+        self.slot(self.head)?.entry.as_ref()
     }
 
     fn push_back(&mut self, entry: E) -> WaitKey {
@@ -260,21 +369,22 @@ impl<E> Line<E> {
         self.last_serial = self.last_serial.saturating_add(1);
         let serial = self.last_serial;
         let slot = Slot { entry: Some(entry), serial: serial.get(), prev: self.tail, next: NONE };
-        let index = match self.slots.get_mut(self.free as usize) {
+        let index = self.free;
+        let index = match self.slot_mut(index) {
             Some(free) => {
-                let index = self.free;
-                self.free = free.next;
+                let next_free = free.next;
                 *free = slot; // the free slot is empty: nothing foreign is dropped
+                self.free = next_free;
                 index
             }
             None => {
-                let index = u32::try_from(self.slots.len()).unwrap_or(NONE);
+                let index = u32::try_from(self.more.len() + 1).unwrap_or(NONE);
                 assert!(index != NONE, "more than 2^32 futures wait in one line");
-                self.slots.push(slot);
+                self.more.push(slot);
                 index
             }
         };
-        match self.slots.get_mut(self.tail as usize) {
+        match self.slot_mut(self.tail) {
             Some(last) => last.next = index,
             None => self.head = index,
         }
@@ -283,7 +393,7 @@ impl<E> Line<E> {
     }
 
     fn pop_front(&mut self, last: NonZeroU64) -> Option<E> {
-        let first = self.slots.get(self.head as usize)?;
+        let first = self.slot(self.head)?;
         if first.serial > last.get() {
             return None;
         }
@@ -297,17 +407,18 @@ impl<E> Line<E> {
 
     /// Takes the entry out of a slot that is in line.
     fn unlink(&mut self, index: u32) -> Option<E> {
-        let slot = &mut self.slots[index as usize];
+        let free = self.free;
+        let slot = self.slot_mut(index)?;
         let (prev, next) = (slot.prev, slot.next);
         let entry = slot.entry.take();
         slot.serial = 0;
-        slot.next = self.free;
+        slot.next = free;
         self.free = index;
-        match self.slots.get_mut(prev as usize) {
+        match self.slot_mut(prev) {
             Some(before) => before.next = next,
             None => self.head = next,
         }
-        match self.slots.get_mut(next as usize) {
+        match self.slot_mut(next) {
             Some(after) => after.prev = prev,
             None => self.tail = prev,
         }

@@ -41,14 +41,18 @@ fn random_operations_match_a_deque() {
         let list = WaitList::<u64>::new();
         let mut model: VecDeque<(WaitKey, u64)> = VecDeque::new();
         let mut gone: Vec<WaitKey> = Vec::new();
+        let mut peak = 0;
         for step in 0..1_000 {
             let dice = xorshift(&mut seed);
             let at = (dice >> 16) as usize % model.len().max(1);
             match dice % 8 {
                 0..=2 => model.push_back((list.push(step), step)),
                 3 => {
-                    let expected = model.pop_front();
-                    assert_eq!(list.pop_front(), expected.map(|(_, value)| value));
+                    let may_go = dice & 1 << 20 == 0;
+                    let expected = if may_go { model.pop_front() } else { None };
+                    let front = model.front().map(|(_, value)| *value);
+                    let is_asked = |value: &u64| may_go || front != Some(*value);
+                    assert_eq!(list.pop_front_if(is_asked), expected.map(|(_, value)| value));
                     gone.extend(expected.map(|(key, _)| key));
                 }
                 4 | 5 => {
@@ -59,11 +63,8 @@ fn random_operations_match_a_deque() {
                 }
                 6 => {
                     if let Some((key, value)) = model.get_mut(at) {
-                        assert!(list.refresh_with(
-                            *key,
-                            |old| { old == value },
-                            || unreachable!("it is current")
-                        ));
+                        let is_current = |old: &u64| old == value;
+                        assert!(list.refresh_with(*key, is_current, || unreachable!("it is")));
                         assert!(list.refresh_with(*key, |_| false, || step));
                         *value = step;
                     }
@@ -75,7 +76,8 @@ fn random_operations_match_a_deque() {
                     }
                 }
             }
-            assert_eq!(list.len(), model.len());
+            peak = peak.max(model.len());
+            assert_eq!((list.len(), list.peak()), (model.len(), peak));
             assert_eq!(list.is_empty(), model.is_empty());
         }
         while let Some((_, value)) = model.pop_front() {
@@ -96,7 +98,7 @@ fn slots_are_reused_and_old_keys_stay_dead() {
         assert!(!list.remove(old));
         assert!(list.remove(key));
     }
-    assert_eq!(list.line.borrow().slots.len(), 1);
+    assert_eq!((list.line.borrow().more.len(), list.peak()), (0, 1));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What each method does, with and without shut-down.
 
 use crate::queue::{GetNowaitError, LifoQueue, PriorityQueue, PutNowaitError, Queue, QueueShutDown};
-use crate::sync::tests::{Count, poll};
+use crate::sync::tests::{Count, a_waker_panics_in, panicking_waker, poll};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
@@ -200,4 +200,18 @@ fn an_item_may_use_the_queue_when_it_is_dropped() {
     assert_eq!(drops.get(), 6, "two refused items saw two in the queue");
     drop(queue.shutdown_now());
     assert_eq!(drops.get(), 8);
+}
+
+#[test]
+fn a_waker_that_panics_does_not_stop_a_shut_down() {
+    let queue = Queue::new(1);
+    queue.put_nowait(1).unwrap();
+    let (count, waker) = Count::pair();
+    let mut put = Box::pin(queue.put(2));
+    let mut join = Box::pin(queue.join());
+    assert!(poll(&mut put, &waker).is_pending());
+    assert!(poll(&mut join, &panicking_waker()).is_pending());
+    assert!(a_waker_panics_in(|| drop(queue.shutdown_now())));
+    assert_eq!(count.get(), 1);
+    assert!(matches!(poll(&mut put, &waker), Poll::Ready(Err(refused)) if refused.0 == 2));
 }

@@ -1,6 +1,6 @@
 //! `Barrier`: random parties, who come, leave, are woken in any order, abort and reset.
 
-use super::{Count, poll};
+use super::{Count, a_waker_panics_in, panicking_waker, poll};
 use crate::sync::{Barrier, BrokenBarrierError};
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -131,4 +131,19 @@ fn the_index_of_one_who_left_goes_to_the_next_to_arrive() {
         parties.iter_mut().map(Party::poll).collect::<Vec<_>>(),
         [Poll::Ready(Ok(0)), Poll::Ready(Ok(2))]
     );
+}
+
+#[test]
+fn a_waker_that_panics_keeps_nobody_outside() {
+    let barrier = Barrier::new(2);
+    let (count, waker) = Count::pair();
+    let [mut first, mut last, mut third, mut fourth] = [(); 4].map(|()| Box::pin(barrier.wait()));
+    assert!(poll(&mut first, Waker::noop()).is_pending());
+    assert_eq!(poll(&mut last, Waker::noop()), Poll::Ready(Ok(1)));
+    assert!(poll(&mut third, &panicking_waker()).is_pending());
+    assert!(poll(&mut fourth, &waker).is_pending());
+    assert!(a_waker_panics_in(|| drop(poll(&mut first, Waker::noop()))));
+    assert_eq!(count.get(), 1);
+    assert!(poll(&mut fourth, Waker::noop()).is_pending());
+    assert_eq!(poll(&mut third, Waker::noop()), Poll::Ready(Ok(1)));
 }

@@ -1,6 +1,6 @@
 //! `Condition`: its two lines, polled by hand.
 
-use super::{Count, poll};
+use super::{Count, a_waker_panics_in, panicking_waker, poll};
 use crate::sync::{Condition, Lock};
 use std::task::{Poll, Waker};
 
@@ -66,4 +66,19 @@ fn a_waiter_that_has_the_lock_has_used_its_notification() {
     assert_eq!(count.get(), 0);
     drop(second); // was not notified
     assert_eq!(format!("{condition:?}"), "Condition { waiters: 0 }");
+}
+
+#[test]
+fn a_waker_that_panics_keeps_nobody_from_the_notification() {
+    let (lock, condition) = (Lock::new(()), Condition::new());
+    let (count, waker) = Count::pair();
+    let wakers = [panicking_waker(), waker.clone(), waker];
+    let _waiters = wakers.map(|waker| {
+        let mut wait = Box::pin(condition.wait(lock.acquire_nowait().unwrap()));
+        assert!(poll(&mut wait, &waker).is_pending());
+        wait
+    });
+    let guard = lock.acquire_nowait().unwrap();
+    assert!(a_waker_panics_in(|| condition.notify(&guard, 2)));
+    assert_eq!((count.get(), format!("{condition:?}")), (1, "Condition { waiters: 1 }".to_owned()));
 }

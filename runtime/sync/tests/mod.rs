@@ -137,6 +137,25 @@ impl Wake for Count {
     }
 }
 
+/// A foreign waker that panics when it is woken.
+pub(crate) fn panicking_waker() -> Waker {
+    struct Panicking;
+
+    impl Wake for Panicking {
+        fn wake(self: Arc<Self>) {
+            panic!("a foreign waker");
+        }
+    }
+
+    Waker::from(Arc::new(Panicking))
+}
+
+/// Did it panic, and with a foreign waker's panic?
+pub(crate) fn a_waker_panics_in(f: impl FnOnce()) -> bool {
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f));
+    result.is_err_and(|payload| payload.downcast_ref() == Some(&"a foreign waker"))
+}
+
 /// Polls once.
 pub(crate) fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(waker))

@@ -1,6 +1,6 @@
 //! `Promise`: one line for waiters and callbacks (scenarios O06, O07), states, taking.
 
-use super::{Count, poll};
+use super::{Count, a_waker_panics_in, panicking_waker, poll};
 use crate::sync::{InvalidStateError, Promise};
 use crate::{call_soon, create_task, run, yield_now};
 use std::cell::RefCell;
@@ -166,4 +166,16 @@ fn a_promise_may_hold_what_is_borrowed() {
     let promise = Promise::<&str>::new();
     promise.set_result(&text).unwrap();
     assert_eq!(promise.result().unwrap().unwrap(), "borrowed");
+}
+
+#[test]
+fn a_waker_that_panics_keeps_nobody_from_the_result() {
+    let promise = Promise::new();
+    let (count, waker) = Count::pair();
+    let (mut first, mut second) = (promise.clone(), promise.clone());
+    assert!(poll(&mut first, &panicking_waker()).is_pending());
+    assert!(poll(&mut second, &waker).is_pending());
+    assert!(a_waker_panics_in(|| promise.set_result(1).unwrap()));
+    assert_eq!(count.get(), 1);
+    assert_eq!(format!("{promise:?}"), "Promise { state: set, observers: 0 }");
 }
