@@ -205,8 +205,8 @@ pub use runner::{Runner, RunnerBuilder, run, try_run};
 #[cfg(unix)]
 pub use signal::ctrl_c;
 pub use sync::{
-    Barrier, BrokenBarrierError, Condition, Event, InvalidStateError, Lock, LockGuard, Permit, Promise,
-    Semaphore,
+    Barrier, BoundedSemaphore, BrokenBarrierError, Condition, Event, InvalidStateError, Lock, LockGuard,
+    Permit, Promise, Semaphore,
 };
 pub use tasks::{
     AllCompleted, AsCompleted, AsCompletedTimeout, Cancellation, ErrorGroup, FirstCompleted, FirstException,

@@ -66,6 +66,6 @@ pub(crate) use report::{guarded, report_error, report_error_of, report_panic};
 pub(crate) use scope::delivery::Delivery;
 pub(crate) use slots::Who;
 pub(crate) use source::{Done, Reading, Source, Writing};
-pub(crate) use task::{SeenPanic, current_task};
+pub(crate) use task::{SeenPanic, current_task, current_task_id};
 pub(crate) use timers::{Alarm, Look, TimerKey};
 pub(crate) use wait_list::{Place, Standing, WaitKey, WaitList, call_each};

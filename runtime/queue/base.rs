@@ -24,6 +24,7 @@ use std::marker::PhantomData;
 
 use super::buffer::Buffer;
 use super::error::{GetNowaitError, PutNowaitError, QueueShutDown};
+use super::stats::QueueStats;
 use super::waiting::{Get, Join, Put};
 use crate::kernel::WaitList;
 
@@ -36,6 +37,7 @@ use crate::kernel::WaitList;
 pub struct BaseQueue<T, B> {
     buffer: RefCell<B>,
     maxsize: usize,
+    peak_size: Cell<usize>,
     /// Items that were put and not reported as done yet.
     pub(super) unfinished: Cell<usize>,
     is_shut_down: Cell<bool>,
@@ -54,6 +56,7 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
         BaseQueue {
             buffer: RefCell::default(),
             maxsize,
+            peak_size: Cell::new(0),
             unfinished: Cell::new(0),
             is_shut_down: Cell::new(false),
             getters: WaitList::new(),
@@ -155,6 +158,7 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
             return Err(PutNowaitError::QueueFull(item));
         }
         buffer.push(item);
+        self.peak_size.set(self.peak_size.get().max(buffer.len()));
         drop(buffer);
         self.unfinished.set(self.unfinished.get() + 1);
         self.getters.wake_one();
@@ -328,6 +332,33 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
         let lines = [&self.joiners, &self.getters, &self.putters];
         WaitList::wake_all_of(if unfinished == 0 { &lines } else { &lines[1..] });
         items
+    }
+
+    /// How many items are in, how many are unfinished, and who waits.
+    ///
+    /// # asyncio
+    /// No counterpart.
+    ///
+    /// # Examples
+    /// ```
+    /// let queue = evloop::Queue::new(0);
+    /// queue.put_nowait('a').unwrap();
+    /// queue.put_nowait('b').unwrap();
+    /// queue.get_nowait().unwrap();
+    /// let stats = queue.stats();
+    /// assert_eq!((stats.size, stats.peak_size, stats.unfinished), (1, 2, 2));
+    /// ```
+    pub fn stats(&self) -> QueueStats {
+        QueueStats {
+            size: self.qsize(),
+            peak_size: self.peak_size.get(),
+            unfinished: self.unfinished.get(),
+            getters: self.getters.len(),
+            peak_getters: self.getters.peak(),
+            putters: self.putters.len(),
+            peak_putters: self.putters.peak(),
+            joiners: self.joiners.len(),
+        }
     }
 
     fn is_full_with(&self, len: usize) -> bool {

@@ -6,10 +6,12 @@
 mod base;
 mod buffer;
 mod error;
+mod stats;
 mod waiting;
 
 pub use base::BaseQueue;
 pub use error::{GetNowaitError, PutNowaitError, QueueShutDown};
+pub use stats::QueueStats;
 
 use buffer::{NewestFirst, OldestFirst, SmallestFirst};
 

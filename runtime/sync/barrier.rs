@@ -21,6 +21,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use super::stats::BarrierStats;
 use crate::kernel::{Place, Standing, WaitList, call_each};
 
 /// Lets tasks wait for each other: a fixed number of them has to arrive before they all go on.
@@ -180,6 +181,18 @@ impl Barrier {
     /// `barrier.broken`.
     pub fn broken(&self) -> bool {
         self.state.get() == State::Broken
+    }
+
+    /// How many wait, in this round and for the next one.
+    ///
+    /// # asyncio
+    /// No counterpart.
+    pub fn stats(&self) -> BarrierStats {
+        BarrierStats {
+            waiters: self.inside.len(),
+            peak_waiters: self.inside.peak(),
+            next_round: self.outside.len(),
+        }
     }
 
     /// Is there room for one more than those who are inside and those it is kept for?

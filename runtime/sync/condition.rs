@@ -12,6 +12,7 @@ use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use super::stats::ConditionStats;
 use crate::kernel::{Place, Standing, WaitList, call_each};
 use crate::sync::LockGuard;
 
@@ -161,6 +162,14 @@ impl Condition {
     pub fn notify_all<T: ?Sized>(&self, guard: &LockGuard<'_, T>) {
         let _ = guard;
         self.line.wake_all();
+    }
+
+    /// How many wait for a notification.
+    ///
+    /// # asyncio
+    /// No counterpart.
+    pub fn stats(&self) -> ConditionStats {
+        ConditionStats { waiters: self.line.len(), peak_waiters: self.line.peak() }
     }
 }
 

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use super::stats::EventStats;
 use crate::kernel::{Place, Standing, WaitList};
 
 /// A flag; tasks wait until somebody sets it.
@@ -104,6 +105,14 @@ impl Event {
     /// `await event.wait()`, without the `True`.
     pub fn wait(&self) -> impl Future<Output = ()> {
         Wait { event: self, place: Place::new() }
+    }
+
+    /// Is the flag set, and how many wait?
+    ///
+    /// # asyncio
+    /// No counterpart.
+    pub fn stats(&self) -> EventStats {
+        EventStats { is_set: self.is_set(), waiters: self.line.len(), peak_waiters: self.line.peak() }
     }
 }
 

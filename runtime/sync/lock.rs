@@ -1,21 +1,9 @@
 //! A lock that holds its data, with asyncio's fairness.
 //!
-//! ```text
-//!            acquire, nobody waits            release, nobody waits
-//!   Free ────────────────────────────► Held ────────────────────────► Free
-//!                                       │ ▲
-//!             release, somebody waits:  │ │ the called one runs
-//!             call the first in line    ▼ │
-//!                                     Promised ──► the called one gives up: call the next, else Free
-//! ```
-//!
-//! While the lock is *promised* nobody holds it, but nobody else can take it either: a task that
-//! releases and acquires again at once goes to the end of the line. `Free` implies that the line is
-//! empty, so this one state decides whether the fast path is open.
-//!
-//! The data lies in a `RefCell` that only guards borrow. It is *not* reentrant.
+//! Who may go in is the [`Gate`]'s business. The data lies in a `RefCell` that only guards borrow. It is *not*
+//! reentrant.
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{RefCell, RefMut};
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -23,7 +11,9 @@ use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::kernel::{Place, Standing, WaitList};
+use super::gate::Gate;
+use super::stats::LockStats;
+use crate::kernel::Place;
 
 /// Gives one task at a time access to a value, in the order in which they asked.
 ///
@@ -121,7 +111,7 @@ impl<T: ?Sized> Lock<T> {
     /// ```
     #[doc(alias = "try_lock")]
     pub fn acquire_nowait(&self) -> Result<LockGuard<'_, T>, WouldWait> {
-        if self.gate.turn.get() == Turn::Free { Ok(self.enter()) } else { Err(WouldWait) }
+        if self.gate.try_enter() { Ok(self.guard()) } else { Err(WouldWait) }
     }
 
     /// Does somebody hold the lock?
@@ -132,7 +122,32 @@ impl<T: ?Sized> Lock<T> {
     /// # asyncio
     /// `lock.locked()`.
     pub fn locked(&self) -> bool {
-        self.gate.turn.get() == Turn::Held
+        self.gate.is_held()
+    }
+
+    /// Who holds the lock, and how many wait.
+    ///
+    /// # asyncio
+    /// No counterpart.
+    ///
+    /// # Examples
+    /// ```
+    /// evloop::run(async {
+    ///     let lock = evloop::Lock::new(());
+    ///     let guard = lock.acquire().await;
+    ///     assert_eq!(lock.stats().holder, Some(evloop::current_task().unwrap().id()));
+    ///     drop(guard);
+    ///     assert_eq!(lock.stats().holder, None);
+    /// });
+    /// ```
+    pub fn stats(&self) -> LockStats {
+        let line = self.gate.line();
+        LockStats {
+            locked: self.locked(),
+            holder: self.gate.holder(),
+            waiters: line.len(),
+            peak_waiters: line.peak(),
+        }
     }
 
     /// The value, without locking: the borrow proves that nobody else has it.
@@ -140,11 +155,10 @@ impl<T: ?Sized> Lock<T> {
         self.value.get_mut()
     }
 
-    fn enter(&self) -> LockGuard<'_, T> {
-        // only guards borrow the value, and there is none unless the gate is held
-        let value = self.value.borrow_mut();
-        self.gate.turn.set(Turn::Held);
-        LockGuard { value, release: Release(&self.gate), lock: self }
+    /// For one who has just gone in.
+    fn guard(&self) -> LockGuard<'_, T> {
+        // Only guards borrow the value, and there is no other while this one is in.
+        LockGuard { value: self.value.borrow_mut(), release: Release(&self.gate), lock: self }
     }
 }
 
@@ -158,7 +172,7 @@ impl<T: ?Sized> fmt::Debug for Lock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lock")
             .field("locked", &self.locked())
-            .field("waiters", &self.gate.line.len())
+            .field("waiters", &self.gate.line().len())
             .finish_non_exhaustive()
     }
 }
@@ -205,13 +219,13 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for LockGuard<'_, T> {
     }
 }
 
-/// `acquire_nowait` found that it would have to wait.
+/// One of the functions that end in `_nowait` found that it would have to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WouldWait;
 
 impl fmt::Display for WouldWait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("taken, or others wait in line: await acquire() to wait for a turn")
+        f.write_str("taken, or others wait in line: await it to wait for a turn")
     }
 }
 
@@ -227,60 +241,21 @@ impl<'a, T: ?Sized> Future for Acquire<'a, T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<LockGuard<'a, T>> {
         let lock = self.lock;
-        match self.place.poll(&lock.gate.line, cx.waker()) {
-            Standing::InLine => return Poll::Pending,
-            Standing::Called => return Poll::Ready(lock.enter()),
-            Standing::Outside => {}
+        if lock.gate.poll_enter(&mut self.place, cx.waker()) {
+            Poll::Ready(lock.guard())
+        } else {
+            Poll::Pending
         }
-        if let Ok(guard) = lock.acquire_nowait() {
-            return Poll::Ready(guard);
-        }
-        self.place.enter(&lock.gate.line, cx.waker());
-        Poll::Pending
     }
 }
 
 impl<T: ?Sized> Drop for Acquire<'_, T> {
     fn drop(&mut self) {
-        if self.place.leave(&self.lock.gate.line) == Standing::Called {
-            self.lock.gate.pass_on();
-        }
+        self.lock.gate.give_up(&mut self.place);
     }
 }
 
-/// Who may go in; knows nothing of the value.
-struct Gate {
-    turn: Cell<Turn>,
-    line: WaitList,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
-    /// Nobody is in, nobody waits.
-    Free,
-    /// Nobody is in; the first in line has been called and has not come yet.
-    Promised,
-    /// Somebody is in.
-    Held,
-}
-
-impl Gate {
-    const fn new() -> Self {
-        Gate { turn: Cell::new(Turn::Free), line: WaitList::new() }
-    }
-
-    /// Calls the next in line after a release, or after the one who was called has given up.
-    fn pass_on(&self) {
-        match self.line.pop_front() {
-            Some(waker) => {
-                self.turn.set(Turn::Promised);
-                waker.wake();
-            }
-            None => self.turn.set(Turn::Free),
-        }
-    }
-}
-
+/// Leaves the gate.
 struct Release<'a>(&'a Gate);
 
 impl Drop for Release<'_> {

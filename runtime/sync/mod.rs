@@ -1,23 +1,32 @@
 //! What tasks of one loop use to agree with each other: [`Promise`], [`Lock`], [`Event`], [`Condition`],
-//! [`Semaphore`] and [`Barrier`].
+//! [`Semaphore`], [`BoundedSemaphore`] and [`Barrier`].
 //!
 //! All of them are `!Send`: they count in plain cells and are shared by `Rc`. They know of no loop;
 //! they keep the wakers of those who wait in a line (`WaitList`) and wake them in asyncio's order.
 //! Waking only queues a task: who releases or completes something goes on first.
+//!
+//! Each says by its `stats()` how many wait in it, and the like; a [`Promise`] has none, since it is used once.
 
 mod barrier;
+mod bounded_semaphore;
 mod condition;
 mod event;
+mod gate;
 mod lock;
 mod promise;
 mod semaphore;
+mod stats;
 
 pub use barrier::{Barrier, BrokenBarrierError};
+pub use bounded_semaphore::{BoundedSemaphore, ReleasedTooOften};
 pub use condition::Condition;
 pub use event::Event;
 pub use lock::{Lock, LockGuard, WouldWait};
 pub use promise::{CallbackId, InvalidStateError, Promise};
-pub use semaphore::{Permit, Semaphore};
+pub use semaphore::{OwnedPermit, Permit, Semaphore};
+pub use stats::{
+    BarrierStats, ConditionStats, EventStats, LockStats, SemaphoreStats,
+};
 
 #[cfg(test)]
 pub(crate) mod tests;

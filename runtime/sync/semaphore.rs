@@ -1,17 +1,23 @@
-//! A semaphore that reserves a permit for the one it calls.
+//! A semaphore that reserves permits for the one it calls.
 //!
 //! `value` is the number of permits that anybody may take, `called` the number of those who were
-//! taken out of the line with a permit reserved and have not run yet. A newcomer takes the fast
-//! path only if a permit is there, nobody waits and nobody is called; so permits can be there while
+//! taken out of the line with their permits reserved and have not run yet. A newcomer takes the fast
+//! path only if the permits are there, nobody waits and nobody is called; so permits can be there while
 //! somebody waits, and whoever arrives after a call serves the line until one of both is used up.
+//!
+//! Who wants several permits waits for all of them at once, and while it is the first in line nobody behind it
+//! is served. So it comes to its turn, however many want one.
 
 use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 
-use crate::kernel::{Place, Standing, WaitList};
+use super::stats::SemaphoreStats;
+use crate::kernel::{Place, Standing, WaitList, call_each};
 use crate::sync::WouldWait;
 
 /// Lets a limited number of tasks through at a time, in the order in which they asked.
@@ -19,8 +25,8 @@ use crate::sync::WouldWait;
 /// Share it between tasks by `Rc<Semaphore>`.
 ///
 /// # asyncio
-/// `asyncio.Semaphore`. A [`Permit`] gives back exactly what it took, which is what
-/// `BoundedSemaphore` checks for.
+/// `asyncio.Semaphore`. A [`Permit`] gives back exactly what it took. Where permits are given back by hand, and too
+/// many would be a mistake, there is [`BoundedSemaphore`](crate::BoundedSemaphore).
 ///
 /// # Examples
 /// ```
@@ -46,7 +52,10 @@ use crate::sync::WouldWait;
 pub struct Semaphore {
     value: Cell<usize>,
     called: Cell<usize>,
-    line: WaitList,
+    /// Permits that were [forgotten](Permit::forget), ever: what a bounded semaphore may take back.
+    forgotten: Cell<usize>,
+    /// With how many permits each of them wants.
+    line: WaitList<(Waker, usize)>,
 }
 
 impl Semaphore {
@@ -57,7 +66,12 @@ impl Semaphore {
     /// # asyncio
     /// `asyncio.Semaphore(permits)`.
     pub const fn new(permits: usize) -> Self {
-        Semaphore { value: Cell::new(permits), called: Cell::new(0), line: WaitList::new() }
+        Semaphore {
+            value: Cell::new(permits),
+            called: Cell::new(0),
+            forgotten: Cell::new(0),
+            line: WaitList::new(),
+        }
     }
 
     /// Waits for a permit and takes it; dropping the permit gives it back.
@@ -79,8 +93,72 @@ impl Semaphore {
     ///     assert!(!semaphore.locked());
     /// });
     /// ```
+    #[inline]
     pub fn acquire(&self) -> impl Future<Output = Permit<'_>> {
-        Acquire { semaphore: self, place: Place::new() }
+        self.acquire_many(1)
+    }
+
+    /// Waits for so many permits at once; dropping the permit, which is one for all of them, gives them back.
+    ///
+    /// While it is the first in line, nobody behind it gets any: so it waits for ever if there are never so many, and
+    /// the others with it.
+    ///
+    /// # Cancel safety
+    /// Safe, as [`acquire`](Semaphore::acquire): all of them go to the next in line, or back.
+    ///
+    /// # asyncio
+    /// No counterpart.
+    ///
+    /// # Examples
+    /// Work of different sizes:
+    /// ```
+    /// evloop::run(async {
+    ///     let megabytes = evloop::Semaphore::new(64);
+    ///     let large = megabytes.acquire_many(48).await;
+    ///     let small = megabytes.acquire().await;
+    ///     assert_eq!(megabytes.available_permits(), 15);
+    ///     drop((large, small));
+    ///     assert_eq!(megabytes.available_permits(), 64);
+    /// });
+    /// ```
+    #[inline]
+    pub fn acquire_many(&self, permits: usize) -> impl Future<Output = Permit<'_>> {
+        Acquire { semaphore: self, permits, place: Place::new() }
+    }
+
+    /// As [`acquire`](Semaphore::acquire), with a permit that keeps the semaphore alive and borrows nothing: it can
+    /// be stored, and go into tasks.
+    ///
+    /// # Cancel safety
+    /// As [`acquire`](Semaphore::acquire).
+    ///
+    /// # asyncio
+    /// `await semaphore.acquire()`.
+    ///
+    /// # Examples
+    /// No more than two tasks at a time, where those that are too many are not even started:
+    /// ```
+    /// use evloop::{Semaphore, TaskGroup, yield_now};
+    /// use std::rc::Rc;
+    ///
+    /// evloop::run(async {
+    ///     let slots = Rc::new(Semaphore::new(2));
+    ///     TaskGroup::scope(async |tg| {
+    ///         for _ in 0..10 {
+    ///             let permit = slots.clone().acquire_owned().await;
+    ///             let _task = tg.create_task(async move {
+    ///                 yield_now().await;
+    ///                 drop(permit);
+    ///             });
+    ///         }
+    ///     })
+    ///     .await;
+    ///     assert_eq!(slots.available_permits(), 2);
+    /// });
+    /// ```
+    pub async fn acquire_owned(self: Rc<Self>) -> OwnedPermit {
+        mem::forget(self.acquire().await); // it lives on as the owned one
+        OwnedPermit { semaphore: self }
     }
 
     /// Takes a permit if that is possible at once.
@@ -99,12 +177,9 @@ impl Semaphore {
     /// drop(permit);
     /// ```
     #[doc(alias = "try_acquire")]
+    #[inline]
     pub fn acquire_nowait(&self) -> Result<Permit<'_>, WouldWait> {
-        if self.locked() {
-            return Err(WouldWait);
-        }
-        self.value.set(self.value.get() - 1);
-        Ok(Permit { semaphore: self })
+        self.take(1)
     }
 
     /// Adds a permit and calls the first in line, for whom it is reserved from then on.
@@ -123,32 +198,113 @@ impl Semaphore {
     /// assert!(semaphore.acquire_nowait().is_ok());
     /// ```
     pub fn release(&self) {
-        self.value.set(self.value.get() + 1);
-        self.call_next();
+        self.give(1);
+    }
+
+    /// Adds so many permits and calls those who are served by them.
+    ///
+    /// # asyncio
+    /// So many times `semaphore.release()`.
+    ///
+    /// # Examples
+    /// ```
+    /// let semaphore = evloop::Semaphore::new(1);
+    /// semaphore.add_permits(9);
+    /// assert_eq!(semaphore.available_permits(), 10);
+    /// ```
+    pub fn add_permits(&self, permits: usize) {
+        self.give(permits);
+    }
+
+    /// How many permits are there that are reserved for nobody. Others may wait nevertheless: see
+    /// [`locked`](Semaphore::locked).
+    ///
+    /// # asyncio
+    /// No counterpart.
+    pub fn available_permits(&self) -> usize {
+        self.value.get()
     }
 
     /// Would [`acquire`](Semaphore::acquire) have to wait?
     ///
     /// # asyncio
     /// `semaphore.locked()`.
+    #[inline]
     pub fn locked(&self) -> bool {
-        self.value.get() == 0 || self.called.get() > 0 || !self.line.is_empty()
+        self.has_to_wait(1)
     }
 
-    /// Reserves a permit, of which there must be one, for the first in line. False if nobody waits.
-    fn call_next(&self) -> bool {
-        let Some(waker) = self.line.pop_front() else {
+    /// How many permits are free, and how many wait for one.
+    ///
+    /// # asyncio
+    /// No counterpart.
+    ///
+    /// # Examples
+    /// ```
+    /// let semaphore = evloop::Semaphore::new(3);
+    /// let _permit = semaphore.acquire_nowait();
+    /// let stats = semaphore.stats();
+    /// assert_eq!((stats.available_permits, stats.waiters), (2, 0));
+    /// ```
+    pub fn stats(&self) -> SemaphoreStats {
+        SemaphoreStats {
+            available_permits: self.value.get(),
+            waiters: self.line.len(),
+            peak_waiters: self.line.peak(),
+        }
+    }
+
+    /// Takes one of the permits that were forgotten for given back. False if there is none.
+    pub(super) fn recall(&self) -> bool {
+        let Some(rest) = self.forgotten.get().checked_sub(1) else {
             return false;
         };
-        self.value.set(self.value.get() - 1);
-        self.called.set(self.called.get() + 1);
-        waker.wake();
+        self.forgotten.set(rest);
+        self.give(1);
         true
     }
 
+    #[inline]
+    fn has_to_wait(&self, permits: usize) -> bool {
+        self.value.get() < permits || self.called.get() > 0 || !self.line.is_empty()
+    }
+
+    #[inline]
+    fn take(&self, permits: usize) -> Result<Permit<'_>, WouldWait> {
+        if self.has_to_wait(permits) {
+            return Err(WouldWait);
+        }
+        self.value.set(self.value.get() - permits);
+        Ok(Permit { semaphore: self, permits })
+    }
+
+    /// Each permit calls one of those in line, as if they were given one after the other.
+    #[inline]
+    fn give(&self, permits: usize) {
+        self.value.set(self.value.get().saturating_add(permits));
+        if !self.line.is_empty() {
+            self.call_up_to(permits);
+        }
+    }
+
     /// Serves those who had to wait only because somebody was ahead of them.
+    #[inline]
     fn call_all_served(&self) {
-        while self.value.get() > 0 && self.call_next() {}
+        if !self.line.is_empty() {
+            self.call_up_to(usize::MAX);
+        }
+    }
+
+    #[inline(never)]
+    fn call_up_to(&self, most: usize) {
+        let mut left = most;
+        call_each(|| {
+            left = left.checked_sub(1)?;
+            let (waker, permits) = self.line.pop_front_if(|&(_, permits)| permits <= self.value.get())?;
+            self.value.set(self.value.get() - permits);
+            self.called.set(self.called.get() + 1);
+            Some(|| waker.wake())
+        });
     }
 }
 
@@ -161,66 +317,95 @@ impl fmt::Debug for Semaphore {
     }
 }
 
-/// A permit of a [`Semaphore`]; dropping it gives it back.
+/// One or several permits of a [`Semaphore`] or a [`BoundedSemaphore`](crate::BoundedSemaphore); dropping it gives
+/// them back.
 ///
 /// # asyncio
 /// The body of `async with semaphore:`; dropping is `semaphore.release()`.
 #[must_use = "a permit that is dropped at once is given back at once"]
 pub struct Permit<'a> {
     semaphore: &'a Semaphore,
+    permits: usize,
 }
 
 impl Permit<'_> {
-    /// Keeps the permit away from the semaphore until somebody calls [`Semaphore::release`].
+    /// Keeps the permit away from the semaphore until somebody gives it back by a `release()`.
     ///
     /// # asyncio
     /// `await semaphore.acquire()` without a `release()` in the same function.
     pub fn forget(self) {
-        std::mem::forget(self);
+        let forgotten = &self.semaphore.forgotten;
+        forgotten.set(forgotten.get().saturating_add(self.permits));
+        mem::forget(self);
     }
 }
 
 impl Drop for Permit<'_> {
+    #[inline]
     fn drop(&mut self) {
-        self.semaphore.release();
+        self.semaphore.give(self.permits);
     }
 }
 
 impl fmt::Debug for Permit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").finish_non_exhaustive()
+        f.debug_struct("Permit").field("permits", &self.permits).finish_non_exhaustive()
+    }
+}
+
+/// A permit of a [`Semaphore`] that keeps it alive; dropping it gives it back.
+///
+/// # asyncio
+/// As [`Permit`].
+#[must_use = "a permit that is dropped at once is given back at once"]
+pub struct OwnedPermit {
+    semaphore: Rc<Semaphore>,
+}
+
+impl Drop for OwnedPermit {
+    fn drop(&mut self) {
+        self.semaphore.give(1);
+    }
+}
+
+impl fmt::Debug for OwnedPermit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnedPermit").finish_non_exhaustive()
     }
 }
 
 struct Acquire<'a> {
     semaphore: &'a Semaphore,
+    permits: usize,
     place: Place,
 }
 
 impl<'a> Future for Acquire<'a> {
     type Output = Permit<'a>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Permit<'a>> {
-        let semaphore = self.semaphore;
+        let (semaphore, permits) = (self.semaphore, self.permits);
         match self.place.poll(&semaphore.line, cx.waker()) {
             Standing::InLine => return Poll::Pending,
             Standing::Called => {
                 semaphore.called.set(semaphore.called.get() - 1);
-                let permit = Permit { semaphore };
+                let permit = Permit { semaphore, permits };
                 semaphore.call_all_served();
                 return Poll::Ready(permit);
             }
             Standing::Outside => {}
         }
-        if let Ok(permit) = semaphore.acquire_nowait() {
+        if let Ok(permit) = semaphore.take(permits) {
             return Poll::Ready(permit);
         }
-        self.place.enter(&semaphore.line, cx.waker());
+        self.place.enter_as(&semaphore.line, (cx.waker().clone(), permits));
         Poll::Pending
     }
 }
 
 impl Drop for Acquire<'_> {
+    #[inline]
     fn drop(&mut self) {
         let semaphore = self.semaphore;
         match self.place.leave(&semaphore.line) {
@@ -228,7 +413,7 @@ impl Drop for Acquire<'_> {
             Standing::InLine => semaphore.call_all_served(),
             Standing::Called => {
                 semaphore.called.set(semaphore.called.get() - 1);
-                semaphore.value.set(semaphore.value.get() + 1);
+                semaphore.value.set(semaphore.value.get().saturating_add(self.permits));
                 semaphore.call_all_served();
             }
         }

@@ -14,7 +14,7 @@ use super::header::{Header, TaskPtr, Waiter};
 use super::offers::wake_all;
 use super::state::{CANCEL, CANCELLED, DONE, JOIN, OUTPUT, PANICKED, UNSEEN_PANIC};
 use super::{callback::Callback, raw, step};
-use crate::kernel::context::{Home, LoopRef, Visit};
+use crate::kernel::context::{Home, LoopRef, Visit, with_current};
 use crate::kernel::scope::tree::NIL;
 
 /// A task, known but not owned: its name, its state, and the way to cancel it.
@@ -508,4 +508,14 @@ pub(crate) fn current_task(home: &Home) -> Option<TaskRef> {
     // SAFETY: `current_task` is set by `step::run` only, to the task whose step runs: it is unfinished, hence
     // alive, and `&Home` is at home.
     home.current_task.get().map(|entry| unsafe { TaskRef::of(TaskPtr::from_entry(entry)) })
+}
+
+/// The number of the task whose step runs; 0 outside of any. Without counting a reference, for those who only note it.
+#[inline]
+pub(crate) fn current_task_id() -> u64 {
+    let id = with_current(|_, home| {
+        // SAFETY: as in `current_task`.
+        home.current_task.get().map_or(0, |entry| unsafe { TaskPtr::from_entry(entry).header() }.id)
+    });
+    id.unwrap_or(0)
 }

@@ -39,7 +39,7 @@ pub(crate) use awaiting::Awaiting;
 pub(crate) use cancel::current_root;
 pub(crate) use error::SeenPanic;
 pub use error::{CancelledError, Panic, TaskError};
-pub(crate) use handle::{BorrowedTask, close_all, current_task, live_tasks, spawn};
+pub(crate) use handle::{BorrowedTask, close_all, current_task, current_task_id, live_tasks, spawn};
 pub use handle::{CallbackId, Task, TaskRef};
 pub(crate) use offers::{extend, is_queued, may_extend, note_woken, poll_again, poll_under, wake_all};
 pub(crate) use waker::is_task_waker;

@@ -1,6 +1,6 @@
 //! `Semaphore`: permits reserved at release (scenario O21), dropping, counting.
 
-use super::{Count, HandLoop, poll};
+use super::{Count, HandLoop, a_waker_panics_in, panicking_waker, poll};
 use crate::sync::{Semaphore, WouldWait};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
@@ -135,4 +135,21 @@ fn a_waiter_that_leaves_serves_those_behind_it_if_permits_are_free() {
     assert_eq!(count.get(), 1);
     drop((called, last));
     assert_eq!(format!("{semaphore:?}"), "Semaphore { permits: 2, waiters: 0 }");
+}
+
+#[test]
+fn a_waker_that_panics_keeps_nobody_from_a_free_permit() {
+    let semaphore = Semaphore::new(0);
+    let (count, waker) = Count::pair();
+    let mut called = Box::pin(semaphore.acquire());
+    assert!(poll(&mut called, Waker::noop()).is_pending());
+    (0..3).for_each(|_| semaphore.release());
+    let mut second = Box::pin(semaphore.acquire());
+    let mut third = Box::pin(semaphore.acquire());
+    assert!(poll(&mut second, &panicking_waker()).is_pending());
+    assert!(poll(&mut third, &waker).is_pending());
+    assert!(a_waker_panics_in(|| drop(called)));
+    assert_eq!(count.get(), 1);
+    assert!(poll(&mut second, Waker::noop()).is_ready());
+    assert!(poll(&mut third, Waker::noop()).is_ready());
 }

@@ -1,0 +1,115 @@
+//! Who may go in: one at a time, in the order in which they asked.
+//!
+//! ```text
+//!            enter, nobody waits              leave, nobody waits
+//!   Free ────────────────────────────► Held ────────────────────────► Free
+//!                                       │ ▲
+//!               leave, somebody waits:  │ │ the called one runs
+//!             call the first in line    ▼ │
+//!                                     Promised ──► the called one gives up: call the next, else Free
+//! ```
+//!
+//! While the gate is *promised* nobody is in, but nobody else can go in either: a task that leaves and
+//! wants in again at once goes to the end of the line. `Free` implies that the line is empty, so this one
+//! state decides whether the fast path is open.
+//!
+//! It knows nothing of what lies behind it. Who holds it is noted and changes nothing: it is *not* reentrant.
+
+use std::cell::Cell;
+use std::task::Waker;
+
+use crate::kernel::{Place, Standing, WaitList, current_task_id};
+
+pub(super) struct Gate {
+    turn: Cell<Turn>,
+    /// The task that went in last; 0 if that was none.
+    holder: Cell<u64>,
+    line: WaitList,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Nobody is in, nobody waits.
+    Free,
+    /// Nobody is in; the first in line has been called and has not come yet.
+    Promised,
+    /// Somebody is in.
+    Held,
+}
+
+impl Gate {
+    pub(super) const fn new() -> Self {
+        Gate { turn: Cell::new(Turn::Free), holder: Cell::new(0), line: WaitList::new() }
+    }
+
+    /// Goes in if nobody is in and nobody waits.
+    #[inline]
+    pub(super) fn try_enter(&self) -> bool {
+        let is_free = self.turn.get() == Turn::Free;
+        if is_free {
+            self.enter();
+        }
+        is_free
+    }
+
+    /// A waiting future's poll: true once it has gone in.
+    #[inline]
+    pub(super) fn poll_enter(&self, place: &mut Place, waker: &Waker) -> bool {
+        match place.poll(&self.line, waker) {
+            Standing::InLine => false,
+            Standing::Called => {
+                self.enter();
+                true
+            }
+            Standing::Outside if self.try_enter() => true,
+            Standing::Outside => {
+                place.enter(&self.line, waker);
+                false
+            }
+        }
+    }
+
+    /// A waiting future's end: it leaves the line, and passes on a turn that it had been given.
+    #[inline]
+    pub(super) fn give_up(&self, place: &mut Place) {
+        if place.leave(&self.line) == Standing::Called {
+            self.pass_on();
+        }
+    }
+
+    /// Calls the next in line after somebody has left, or after the one who was called has given up.
+    #[inline]
+    pub(super) fn pass_on(&self) {
+        match self.line.pop_front() {
+            Some(waker) => {
+                self.turn.set(Turn::Promised);
+                waker.wake();
+            }
+            None => self.turn.set(Turn::Free),
+        }
+    }
+
+    /// Calls all who wait, since there is no need to go in any more. They find the gate as it is.
+    pub(super) fn call_off(&self) {
+        self.line.wake_all();
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.turn.get() == Turn::Held
+    }
+
+    /// The task that is in, if somebody is in and was in a task when he went in.
+    pub(super) fn holder(&self) -> Option<u64> {
+        Some(self.holder.get()).filter(|&id| id != 0 && self.is_held())
+    }
+
+    pub(super) fn line(&self) -> &WaitList {
+        &self.line
+    }
+
+    #[inline]
+    fn enter(&self) {
+        self.turn.set(Turn::Held);
+        self.holder.set(current_task_id());
+    }
+}
