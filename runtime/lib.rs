@@ -206,7 +206,7 @@ pub use runner::{Runner, RunnerBuilder, run, try_run};
 pub use signal::ctrl_c;
 pub use sync::{
     Barrier, BoundedSemaphore, BrokenBarrierError, Condition, Event, InvalidStateError, Lock, LockGuard,
-    Permit, Promise, Semaphore,
+    OnceCell, Permit, Promise, RwLock, Semaphore,
 };
 pub use tasks::{
     AllCompleted, AsCompleted, AsCompletedTimeout, Cancellation, ErrorGroup, FirstCompleted, FirstException,

@@ -1,5 +1,5 @@
-//! What tasks of one loop use to agree with each other: [`Promise`], [`Lock`], [`Event`], [`Condition`],
-//! [`Semaphore`], [`BoundedSemaphore`] and [`Barrier`].
+//! What tasks of one loop use to agree with each other: [`Promise`], [`Lock`], [`RwLock`], [`Event`], [`Condition`],
+//! [`Semaphore`], [`BoundedSemaphore`], [`Barrier`] and [`OnceCell`].
 //!
 //! All of them are `!Send`: they count in plain cells and are shared by `Rc`. They know of no loop;
 //! they keep the wakers of those who wait in a line (`WaitList`) and wake them in asyncio's order.
@@ -13,7 +13,9 @@ mod condition;
 mod event;
 mod gate;
 mod lock;
+mod once_cell;
 mod promise;
+mod rw_lock;
 mod semaphore;
 mod stats;
 
@@ -22,10 +24,12 @@ pub use bounded_semaphore::{BoundedSemaphore, ReleasedTooOften};
 pub use condition::Condition;
 pub use event::Event;
 pub use lock::{Lock, LockGuard, WouldWait};
+pub use once_cell::OnceCell;
 pub use promise::{CallbackId, InvalidStateError, Promise};
+pub use rw_lock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use semaphore::{OwnedPermit, Permit, Semaphore};
 pub use stats::{
-    BarrierStats, ConditionStats, EventStats, LockStats, SemaphoreStats,
+    BarrierStats, ConditionStats, EventStats, LockStats, OnceCellStats, RwLockStats, SemaphoreStats,
 };
 
 #[cfg(test)]

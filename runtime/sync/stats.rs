@@ -17,6 +17,22 @@ pub struct LockStats {
     pub peak_waiters: usize,
 }
 
+/// What [`RwLock::stats`](crate::RwLock::stats) says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RwLockStats {
+    /// How many read, or were called to and have not run yet.
+    pub readers: usize,
+    /// Does somebody write?
+    pub write_locked: bool,
+    /// The task that writes; `None` also if it got the lock outside of any task.
+    pub writer: Option<u64>,
+    /// How many wait, to read or to write.
+    pub waiters: usize,
+    /// The most who ever waited at the same time.
+    pub peak_waiters: usize,
+}
+
 /// What [`Semaphore::stats`](crate::Semaphore::stats) says, and [`BoundedSemaphore`](crate::BoundedSemaphore)'s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -61,4 +77,18 @@ pub struct BarrierStats {
     pub peak_waiters: usize,
     /// How many wait until the round before theirs is over.
     pub next_round: usize,
+}
+
+/// What [`OnceCell::stats`](crate::OnceCell::stats) says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OnceCellStats {
+    /// Is the value there?
+    pub is_set: bool,
+    /// The task that makes it now; `None` also if the maker runs outside of any task.
+    pub initializer: Option<u64>,
+    /// How many wait for it.
+    pub waiters: usize,
+    /// The most who ever waited at the same time.
+    pub peak_waiters: usize,
 }
