@@ -70,6 +70,7 @@ impl<E> WaitList<E> {
     }
 
     /// Joins the line at its end.
+    #[inline(never)]
     pub(crate) fn push(&self, entry: E) -> WaitKey {
         let len = self.len.get() + 1;
         self.len.set(len);
@@ -78,6 +79,7 @@ impl<E> WaitList<E> {
     }
 
     /// Takes the first entry out of the line.
+    #[inline]
     pub(crate) fn pop_front(&self) -> Option<E> {
         if self.is_empty() {
             return None;
@@ -98,6 +100,7 @@ impl<E> WaitList<E> {
     }
 
     /// Leaves the line. False if the entry was not in it any more, that is, if it had been called.
+    #[inline(never)]
     pub(crate) fn remove(&self, key: WaitKey) -> bool {
         let entry = self.line.borrow_mut().remove(key);
         let was_in_line = entry.is_some();
@@ -144,6 +147,7 @@ impl<E> WaitList<E> {
         is_in_line
     }
 
+    #[inline(never)]
     fn pop_front_until(&self, last: NonZeroU64) -> Option<E> {
         let entry = self.line.borrow_mut().pop_front(last)?;
         self.len.set(self.len.get() - 1);
@@ -180,6 +184,7 @@ impl<A> Waiter for (Waker, A) {
 
 impl<E: Waiter> WaitList<E> {
     /// Is the entry in line? If so, makes sure that it would wake the task of `waker`.
+    #[inline(never)]
     pub(crate) fn refresh(&self, key: WaitKey, waker: &Waker) -> bool {
         self.refresh_part(key, |old| old.waker().will_wake(waker), || waker.clone(), Waiter::waker_mut)
     }
