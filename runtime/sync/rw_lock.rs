@@ -147,7 +147,7 @@ impl<T: ?Sized> RwLock<T> {
     pub fn stats(&self) -> RwLockStats {
         let gate = &self.gate;
         RwLockStats {
-            readers: gate.readers.get(),
+            readers: gate.reading(),
             write_locked: gate.is_writing(),
             writer: Some(gate.writer.get()).filter(|&id| id != 0 && gate.is_writing()),
             waiters: gate.line.len(),
@@ -176,7 +176,7 @@ impl<T: Default> Default for RwLock<T> {
 impl<T: ?Sized> fmt::Debug for RwLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RwLock")
-            .field("readers", &self.gate.readers.get())
+            .field("readers", &self.gate.reading())
             .field("write_locked", &self.gate.is_writing())
             .field("waiters", &self.gate.line.len())
             .finish_non_exhaustive()
@@ -282,6 +282,10 @@ const WRITING: usize = usize::MAX;
 impl Gate {
     const fn new() -> Self {
         Gate { readers: Cell::new(0), writer: Cell::new(0), line: WaitList::new() }
+    }
+
+    fn reading(&self) -> usize {
+        if self.is_writing() { 0 } else { self.readers.get() }
     }
 
     fn is_writing(&self) -> bool {

@@ -4,7 +4,10 @@ mod barrier;
 mod condition;
 mod event;
 mod lock;
+mod model;
+mod once_cell;
 mod promise;
+mod rw_lock;
 mod semaphore;
 
 use std::cell::{Cell, RefCell};

@@ -1,7 +1,7 @@
 //! `Semaphore`: permits reserved at release (scenario O21), dropping, counting.
 
 use super::{Count, HandLoop, a_waker_panics_in, panicking_waker, poll};
-use crate::sync::{Semaphore, WouldWait};
+use crate::sync::{BoundedSemaphore, ReleasedTooOften, Semaphore, WouldWait};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
@@ -152,4 +152,85 @@ fn a_waker_that_panics_keeps_nobody_from_a_free_permit() {
     assert_eq!(count.get(), 1);
     assert!(poll(&mut second, Waker::noop()).is_ready());
     assert!(poll(&mut third, Waker::noop()).is_ready());
+}
+
+#[test]
+fn who_wants_many_holds_back_those_behind_it() {
+    let trace = HandLoop::trace(async |ev| {
+        let semaphore = Rc::new(Semaphore::new(2));
+        for (name, permits) in [("one", 1), ("three", 3), ("small", 1), ("none", 0)] {
+            let (ev, semaphore) = (ev.clone(), semaphore.clone());
+            ev.clone().spawn(async move {
+                let _permit = semaphore.acquire_many(permits).await;
+                ev.log(name);
+                ev.yield_now().await;
+            });
+        }
+        ev.yield_now().await;
+        ev.yield_now().await;
+        ev.log(format!("{:?}", semaphore.stats()));
+        semaphore.release();
+        ev.log(format!("free {}", semaphore.available_permits()));
+    });
+    assert_eq!(
+        trace,
+        "2:one | 3:SemaphoreStats { available_permits: 2, waiters: 3, peak_waiters: 3 } | 3:free 0 \
+         | 4:three | 6:small | 6:none"
+    );
+}
+
+#[test]
+fn permits_come_and_go_together() {
+    let semaphore = Semaphore::new(0);
+    let counted = [(); 3].map(|()| Count::pair());
+    let mut waiting = [2, 2, 1].map(|permits| Box::pin(semaphore.acquire_many(permits)));
+    for (wait, (_, waker)) in waiting.iter_mut().zip(&counted) {
+        assert!(poll(wait, waker).is_pending());
+    }
+    let counts = || counted.iter().map(|(count, _)| count.get()).collect::<Vec<_>>();
+    semaphore.add_permits(3);
+    assert_eq!((counts(), semaphore.available_permits()), (vec![1, 0, 0], 1));
+    let [first, second, third] = waiting;
+    drop(first); // was called: its two are enough for the second, and one is left for the third
+    assert_eq!((counts(), semaphore.available_permits()), (vec![1, 1, 1], 0));
+    drop(second);
+    drop(third);
+    assert_eq!(semaphore.available_permits(), 3);
+}
+
+#[test]
+fn an_owned_permit_keeps_the_semaphore() {
+    let semaphore = Rc::new(Semaphore::new(1));
+    let mut acquire = Box::pin(semaphore.clone().acquire_owned());
+    let Poll::Ready(permit) = poll(&mut acquire, Waker::noop()) else { panic!("free") };
+    drop(acquire);
+    assert_eq!((Rc::strong_count(&semaphore), semaphore.locked()), (2, true));
+    let (count, waker) = Count::pair();
+    let mut next = Box::pin(semaphore.clone().acquire_owned());
+    assert!(poll(&mut next, &waker).is_pending());
+    drop(permit);
+    assert_eq!(count.get(), 1);
+    drop(next);
+    assert_eq!((Rc::strong_count(&semaphore), semaphore.locked()), (1, false));
+}
+
+#[test]
+fn a_bounded_semaphore_takes_back_what_was_forgotten_and_no_more() {
+    let semaphore = BoundedSemaphore::new(2);
+    assert_eq!(semaphore.release(), Err(ReleasedTooOften));
+    let held = semaphore.acquire_nowait().unwrap();
+    assert_eq!(semaphore.release(), Err(ReleasedTooOften), "it comes back by itself");
+    semaphore.acquire_nowait().unwrap().forget();
+    let (count, waker) = Count::pair();
+    let mut waiting = Box::pin(semaphore.acquire());
+    assert!(poll(&mut waiting, &waker).is_pending());
+    assert_eq!((semaphore.release(), count.get()), (Ok(()), 1));
+    assert_eq!(semaphore.release(), Err(ReleasedTooOften));
+    assert!(poll(&mut waiting, &waker).is_ready());
+    drop((held, waiting));
+    assert_eq!((semaphore.available_permits(), semaphore.locked()), (2, false));
+    assert_eq!(
+        format!("{semaphore:?} {}", semaphore.stats().peak_waiters),
+        "BoundedSemaphore(Semaphore { permits: 2, waiters: 0 }) 1"
+    );
 }
