@@ -3,6 +3,8 @@
 use std::future::{Future, IntoFuture};
 use std::time::{Duration, Instant};
 
+use super::workloads::locks::Hold;
+
 /// A runtime in one thread, in its best idiom.
 pub(crate) trait Runtime: Sized + 'static {
     const NAME: &'static str;
@@ -17,6 +19,10 @@ pub(crate) trait Runtime: Sized + 'static {
     type Pair: Channel;
     /// Its queue among several on both ends.
     type Crowd: Channel;
+    /// Its lock for one at a time.
+    type Lock: Hold;
+    /// Its semaphore for two.
+    type Semaphore: Hold;
 
     fn new() -> Self;
 

@@ -18,6 +18,8 @@ impl Runtime for Evloop {
     type Task<T: Send + 'static> = Task<T>;
     type Pair = Shared;
     type Crowd = Shared;
+    type Lock = evloop::Lock<u64>;
+    type Semaphore = evloop::Semaphore;
 
     fn new() -> Self {
         Self(EventLoop::new().expect("a poller"))

@@ -1,6 +1,7 @@
 //! The runtimes that take part. A new one is a file that implements [`Runtime`] and a line here.
 
 mod evloop;
+mod locks;
 mod smol;
 mod tokio;
 

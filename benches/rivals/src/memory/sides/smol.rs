@@ -20,6 +20,8 @@ impl Runtime for Smol {
     type Task<T: Send + 'static> = Task<T>;
     type Pair = Shared;
     type Crowd = Shared;
+    type Lock = smol::lock::Mutex<u64>;
+    type Semaphore = smol::lock::Semaphore;
 
     fn new() -> Self {
         Self(Rc::new(LocalExecutor::new()))

@@ -4,6 +4,7 @@
 //! The clock runs inside the runtime, so making it, entering it and ending are not in the figure.
 
 mod channels;
+pub(super) mod locks;
 mod spawns;
 mod timers;
 mod wakers;
@@ -30,7 +31,7 @@ impl<R> Workload<R> {
 
 /// All, in the order of the table; the same for every runtime.
 pub(crate) fn all<R: Runtime>() -> Vec<Workload<R>> {
-    let groups = [yields::all(), spawns::all(), wakers::all(), timers::all(), channels::all()];
+    let groups = [yields::all(), spawns::all(), wakers::all(), timers::all(), channels::all(), locks::all()];
     groups.into_iter().flatten().collect()
 }
 

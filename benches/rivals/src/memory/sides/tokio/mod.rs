@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
-use tokio::sync::Mutex;
 use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::{Mutex, Semaphore};
 use tokio::task::{JoinHandle, JoinSet, coop};
 
 use crate::memory::runtime::{Channel, Runtime};
@@ -28,6 +28,8 @@ impl Runtime for CurrentThread {
     type Task<T: Send + 'static> = JoinHandle<T>;
     type Pair = Mpsc;
     type Crowd = Locked;
+    type Lock = Mutex<u64>;
+    type Semaphore = Semaphore;
 
     fn new() -> Self {
         Self(Builder::new_current_thread().enable_time().build().expect("a runtime"))
@@ -92,6 +94,8 @@ impl Runtime for Local {
     type Task<T: Send + 'static> = JoinHandle<T>;
     type Pair = Mpsc;
     type Crowd = Locked;
+    type Lock = Mutex<u64>;
+    type Semaphore = Semaphore;
 
     fn new() -> Self {
         let mut builder = Builder::new_current_thread();
