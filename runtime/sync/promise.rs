@@ -15,6 +15,7 @@ use std::future::{Future, poll_fn};
 use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use crate::CancelledError;
@@ -105,11 +106,25 @@ impl<T> Promise<T> {
     /// assert!(promise.set_result(1).is_err());
     /// ```
     pub fn cancel(&self) -> bool {
-        if self.done() {
-            return false;
-        }
-        self.complete(State::Cancelled(CancelledError::new(None)));
-        true
+        self.end_cancelled(None)
+    }
+
+    /// As [`cancel`](Promise::cancel), with a message for the [`CancelledError`].
+    ///
+    /// # Panics
+    /// If there are done callbacks and no loop runs on this thread.
+    ///
+    /// # asyncio
+    /// `future.cancel(msg)`.
+    ///
+    /// # Examples
+    /// ```
+    /// let promise = evloop::Promise::<u8>::new();
+    /// promise.cancel_with("the peer has gone");
+    /// assert_eq!(promise.result().unwrap().unwrap_err().message(), Some("the peer has gone"));
+    /// ```
+    pub fn cancel_with(&self, message: impl Into<Arc<str>>) -> bool {
+        self.end_cancelled(Some(message.into()))
     }
 
     /// Has the promise a result, or was it cancelled?
@@ -258,6 +273,14 @@ impl<T> Promise<T> {
     /// ```
     pub fn remove_done_callback(&self, id: CallbackId) -> bool {
         id.promise == self.address() && id.key.is_some_and(|key| self.inner.observers.remove(key))
+    }
+
+    fn end_cancelled(&self, message: Option<Arc<str>>) -> bool {
+        if self.done() {
+            return false;
+        }
+        self.complete(State::Cancelled(CancelledError::new(message)));
+        true
     }
 
     fn complete(&self, outcome: State<T>) {

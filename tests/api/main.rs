@@ -17,11 +17,13 @@ mod remote;
 mod scope;
 mod select;
 mod spawn_traits;
+mod stats;
 mod test_base_events;
 mod test_events;
 mod test_futures;
 mod test_futures2;
 mod test_locks;
+mod test_pep492;
 mod test_queues;
 mod test_runners;
 #[cfg(unix)]

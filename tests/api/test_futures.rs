@@ -3,8 +3,6 @@
 //! Deviations and what has no counterpart:
 //! * `test_constructor_without_loop`: not an error, a promise belongs to no loop; hence no
 //!   `test_constructor_use_running_loop`, `test_wrap_future_use_running_loop`.
-//! * `test_future_cancel_message_getter`: a promise's cancellation has no message; a task's has, see
-//!   `test_tasks`.
 //! * `test_copy_state`: asyncio has a private function for that; here it is written with the public ones.
 //! * `test_tb_logger_*`, `test_future_exception_never_retrieved`: an error set on a promise is an ordinary
 //!   value of a `Result`, which nobody reports. What is reported is a task's panic; the tests of that name
@@ -64,6 +62,17 @@ async fn test_cancel() {
     assert_eq!(promise.set_result(5).unwrap_err().0, 5, "the value comes back");
     assert!(!promise.cancel());
     assert!(promise.await.is_err());
+}
+
+#[evloop::test]
+async fn test_future_cancel_message_getter() {
+    let promise = Promise::<u8>::new();
+    assert!(promise.cancel_with("my message"));
+    assert!(!promise.cancel_with("another one"));
+    assert_eq!(promise.await.unwrap_err().message(), Some("my message"));
+    let promise = Promise::<u8>::new();
+    promise.cancel();
+    assert_eq!(promise.await.unwrap_err().message(), None);
 }
 
 #[evloop::test]

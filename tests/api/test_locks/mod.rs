@@ -9,7 +9,7 @@
 //! * `Barrier::reset` and `Barrier::abort` are plain functions.
 //!
 //! Not ported, since the types rule it out: releasing what one does not hold, waiting and notifying without the lock
-//! (`test_release_not_acquired`, twice, and the tests that end in `_unacquired`; where `wait_for`'s predicate is true
+//! (the lock's `test_release_not_acquired`, and the tests that end in `_unacquired`; where `wait_for`'s predicate is true
 //! at once is in `condition.rs`). `test_ambiguous_loops`: no primitive belongs to a loop. The `test_repr`s, but the
 //! barrier's; the rest is about Python's `with` and arguments.
 

@@ -2,9 +2,11 @@
 
 use std::rc::Rc;
 
+use evloop::sync::ReleasedTooOften;
 use evloop::time::{millis, secs};
 use evloop::{
-    Promise, Semaphore, Task, TaskGroup, TaskRef, create_task, gather, gather_all, sleep, wait_for, yield_now,
+    BoundedSemaphore, Promise, Semaphore, Task, TaskGroup, TaskRef, create_task, gather, gather_all, sleep,
+    wait_for, yield_now,
 };
 
 use super::{cancelled_soon, number};
@@ -116,6 +118,11 @@ async fn test_acquire_no_hang() {
     let (first, second) = gather_all((first, task)).await;
     assert!(first.is_ok() && second.unwrap_err().is_cancelled());
     assert!(wait_for(semaphore.acquire(), secs(1)).await.is_ok());
+}
+
+#[test]
+fn test_release_not_acquired() {
+    assert_eq!(BoundedSemaphore::new(1).release(), Err(ReleasedTooOften));
 }
 
 #[evloop::test]

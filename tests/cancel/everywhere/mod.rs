@@ -9,6 +9,7 @@ mod groups;
 mod primitives;
 mod races;
 mod scopes;
+mod sharing;
 mod tasks;
 
 use std::cell::{Cell, RefCell};
@@ -18,7 +19,7 @@ use std::time::Instant;
 
 use evloop::testing::{Ended, How, Run, Scenario, cancel_everywhere};
 use evloop::time::secs;
-use evloop::{TaskRef, all_tasks, current_task, now, on_cancel, sleep};
+use evloop::{TaskRef, all_tasks, current_task, now, on_cancel, sleep, yield_now};
 
 /// Runs a scenario everywhere. Returns, for each run that was not dropped, the suspension at which it was cancelled
 /// (`woken` if it had been woken), how it ended and at which second: `"2: Cancelled@5"`; first the one without
@@ -65,6 +66,13 @@ fn dropped<T>(run: &Run<T>) -> bool {
 /// Whether the future was polled at all.
 fn begun<T>(run: &Run<T>) -> bool {
     run.interruption.is_none_or(|interruption| interruption.suspension > 0)
+}
+
+/// Gives all that is ready its turn; no time passes.
+async fn settle() {
+    for _ in 0..5 {
+        yield_now().await;
+    }
 }
 
 /// The tasks that are there besides the check.

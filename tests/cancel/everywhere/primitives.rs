@@ -13,7 +13,7 @@ use evloop::{
     Barrier, Condition, Event, Lock, Promise, Queue, Semaphore, create_task, now, sleep, to_thread, yield_now,
 };
 
-use super::{everywhere, others};
+use super::{everywhere, others, settle};
 
 /// The list that several write to.
 type Sink<T> = Rc<RefCell<Vec<T>>>;
@@ -23,13 +23,6 @@ fn number(primitive: &impl Debug, name: &str) -> usize {
     let text = format!("{primitive:?}");
     let (_, rest) = text.split_once(&format!("{name}: ")).expect("a field of that name");
     rest.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse().ok()).expect("a number")
-}
-
-/// Gives all that is ready its turn; no time passes.
-async fn settle() {
-    for _ in 0..5 {
-        yield_now().await;
-    }
 }
 
 #[test]
