@@ -12,6 +12,7 @@ use std::time::Duration;
 use criterion::Criterion;
 
 pub(crate) mod cpu;
+pub(crate) mod locks;
 pub(crate) mod million;
 pub(crate) mod queues;
 pub(crate) mod sides;

@@ -209,3 +209,19 @@ fn wakers_that_panic_keep_nobody_in_line() {
     assert_eq!(woken.unwrap_err().downcast_ref(), Some(&"alone"));
     assert_eq!((count.count(), lines[0].len()), (5, 0));
 }
+
+#[test]
+fn what_is_asked_for_stays_when_the_waker_changes() {
+    let list = WaitList::new();
+    let ((a, waker_a), (b, waker_b)) = (Counter::pair(), Counter::pair());
+    let mut places = [Place::new(), Place::new()];
+    for (place, asked) in places.iter_mut().zip([7, 8]) {
+        place.enter_as(&list, (waker_a.clone(), asked));
+    }
+    assert_eq!(places[0].poll(&list, &waker_b), Standing::InLine);
+    assert!(list.pop_front_if(|&(_, asked)| asked == 8).is_none(), "only the first is asked");
+    let (waker, asked) = list.pop_front_if(|&(_, asked)| asked == 7).unwrap();
+    waker.wake();
+    assert_eq!((asked, a.count(), b.count()), (7, 0, 1));
+    assert_eq!(places.map(|mut place| place.leave(&list)), [Standing::Called, Standing::InLine]);
+}
