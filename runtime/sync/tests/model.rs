@@ -214,7 +214,7 @@ impl Rules for Permits {
     const CALLED_COME_FIRST: bool = true;
 
     fn wish(&self, dice: usize) -> usize {
-        if dice % 3 == 0 { dice / 3 % (self.total + 1) } else { 1 }
+        if dice.is_multiple_of(3) { dice / 3 % (self.total + 1) } else { 1 }
     }
 
     fn wish_at_once(&self, _: usize) -> usize {
@@ -287,7 +287,7 @@ impl Rules for ReadersAndWriters {
     const CALLED_COME_FIRST: bool = false;
 
     fn wish(&self, dice: usize) -> Wish {
-        if dice % 3 == 0 { Wish::Write } else { Wish::Read }
+        if dice.is_multiple_of(3) { Wish::Write } else { Wish::Read }
     }
 
     fn fits(&self, wish: Wish) -> bool {
