@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use crate::kernel::{JobTicket, LoopHandle, report_panic, with_current};
+use crate::kernel::{JobTicket, LoopHandle, probe, report_panic, with_current};
 
 /// How long a thread without work stays.
 const IDLE: Duration = Duration::from_secs(10);
@@ -242,6 +242,7 @@ where
             }
             former => {
                 *state = SlotState::Waiting(waker);
+                probe::waits_for(|| "to_thread".into());
                 drop(state);
                 drop(former);
                 self.state = State::Submitted(slot);

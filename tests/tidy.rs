@@ -179,6 +179,7 @@ const ATOMICS_AND_LOCKS: &[(&str, &str)] = &[
     ("runtime/kernel/home_cell.rs", "references to a loop's block on other threads"),
     ("runtime/kernel/context.rs", "a loop's shared face; numbers unique in the process"),
     ("runtime/kernel/event_loop.rs", "looks at the shared face"),
+    ("runtime/kernel/debug/watchdog.rs", "what another thread sees of the step that runs"),
     ("runtime/kernel/job.rs", "a blocking job, which ends on any thread"),
     ("runtime/kernel/proxy.rs", "what other threads hold of a loop"),
     ("runtime/kernel/remote_task.rs", "a task's result on its way to another thread"),
@@ -284,6 +285,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("threads", &["kernel"]),
     ("async_fd", &["kernel"]),
     ("net", &["kernel", "time", "threads"]),
+    ("debug", &["kernel"]),
     ("spawn", &["kernel", "tasks"]),
     ("signal", &["kernel"]),
     ("runner", &["kernel", "threads", "signal"]),
@@ -292,7 +294,7 @@ const PARTS: &[(&str, &[&str])] = &[
 ];
 
 /// `LoopHandle` is how a promise has its callbacks called in the loop they were added in; `current_task_id` how a lock
-/// knows who holds it.
+/// knows who holds it; `probe` how what waits says for what.
 const WAIT_LIST: &[&str] = &[
     "WaitList",
     "WaitKey",
@@ -302,6 +304,8 @@ const WAIT_LIST: &[&str] = &[
     "CancelledError",
     "LoopHandle",
     "current_task_id",
+    "probe",
+    "tell_of_own_lock",
 ];
 
 #[test]

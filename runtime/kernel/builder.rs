@@ -1,9 +1,11 @@
 //! How a loop is to be.
 
 use std::io;
+use std::time::Duration;
 
 use super::clock::{Clock, TimeSource};
 use super::context::{Home, Shared};
+use super::debug::{self, Debug, DebugReport, Sink};
 use super::event_loop::{EventLoop, Settings};
 use super::reactor::{PollMode, SharedPoller};
 
@@ -26,6 +28,10 @@ pub struct Builder {
     poll_mode: Option<PollMode>,
     shuffle: Option<u64>,
     settings: Settings,
+    /// The environment decides if nobody else does.
+    debug: Option<bool>,
+    slow: Duration,
+    sink: Sink,
 }
 
 impl Builder {
@@ -37,6 +43,9 @@ impl Builder {
             poll_mode: None,
             shuffle: None,
             settings: Settings { stretch: None, timer_slack: true, detect_stuck: false },
+            debug: None,
+            slow: debug::SLOW,
+            sink: Sink::default(),
         }
     }
 
@@ -96,6 +105,32 @@ impl Builder {
         self
     }
 
+    /// Whether to look out for what goes wrong without an error; see [`debug`](crate::debug). Without this, the variable
+    /// `EVLOOP_DEBUG` decides, which is looked at when the loop is built: on, unless it is missing, empty or `0`.
+    ///
+    /// # asyncio
+    /// `run(debug=True)`, `PYTHONASYNCIODEBUG`.
+    pub fn debug(mut self, on: bool) -> Self {
+        self.debug = Some(on);
+        self
+    }
+
+    /// How long a step or a callback may take in [debug mode](Self::debug); 100 milliseconds by default.
+    ///
+    /// # asyncio
+    /// `loop.slow_callback_duration`.
+    pub fn slow_callback_duration(mut self, duration: Duration) -> Self {
+        self.slow = duration;
+        self
+    }
+
+    /// Who is told what [debug mode](Self::debug) finds; standard error by default. One that stands still is told of by
+    /// a thread of its own, while the loop's thread is stuck: so do not wait for that one in here.
+    pub fn on_debug_report(mut self, f: impl Fn(&DebugReport) + Send + Sync + 'static) -> Self {
+        self.sink = Sink::new(f);
+        self
+    }
+
     /// Makes the loop; this thread becomes its home.
     ///
     /// # Errors
@@ -107,8 +142,9 @@ impl Builder {
         if time.is_virtual() {
             settings.stretch = Some(1);
         }
+        let debug = Debug::new(self.debug.unwrap_or_else(debug::wanted_by_environment), self.slow, self.sink);
         let shared = Shared::new(poller, time.is_virtual());
-        let home = Home::new(time);
+        let home = Home::new(time, debug);
         home.ready.shuffle(self.shuffle);
         Ok(EventLoop::with(shared, home, settings))
     }

@@ -12,10 +12,12 @@ use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread::{self, Thread};
 
 use slab::Slab;
 
 use super::clock::{BIRTH, TimeSource};
+use super::debug::Debug;
 use super::exception::ExceptionHandler;
 use super::home_cell::{self, AwayRef, Entered, HomeCell, HomeRef};
 use super::reactor::{Reactor, SharedPoller};
@@ -34,6 +36,8 @@ pub(crate) type RemoteRef = AwayRef<Shared, Home>;
 pub(crate) struct Shared {
     /// Unique in the process.
     pub(crate) id: u64,
+    /// The thread that made it.
+    pub(crate) thread: Thread,
     pub(crate) inbox: Inbox<Letter>,
     pub(crate) poller: SharedPoller,
     /// Living proxies: while there are any, virtual time passes at real pace.
@@ -49,12 +53,18 @@ impl Shared {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
+            thread: thread::current(),
             inbox: Inbox::new(),
             poller,
             proxies: AtomicUsize::new(0),
             jobs: AtomicUsize::new(0),
             virtual_time,
         }
+    }
+
+    /// Which loop this is and on which thread, in words.
+    pub(crate) fn whereabouts(&self) -> String {
+        format!("loop {} of {}", self.id, thread_name(&self.thread))
     }
 
     /// Ends one of the things that `count` counts; a loop whose clock waits for that hears of it.
@@ -71,6 +81,14 @@ impl Shared {
             self.poller.ring();
         }
         Ok(())
+    }
+}
+
+/// A thread in words.
+pub(crate) fn thread_name(thread: &Thread) -> String {
+    match thread.name() {
+        Some(name) => format!("thread `{name}`"),
+        None => format!("thread {:?}", thread.id()),
     }
 }
 
@@ -109,6 +127,7 @@ pub(crate) struct Home {
     /// The loop is being taken down: nothing new is accepted.
     pub(crate) closing: Cell<bool>,
     pub(crate) handler: RefCell<Option<Rc<ExceptionHandler>>>,
+    pub(crate) debug: Debug,
     /// A buffer that takes turns with the inbox's.
     pub(crate) letters: Cell<Vec<Letter>>,
     task_ids: Cell<(u64, u64)>,
@@ -124,7 +143,7 @@ const ID_LOT: u64 = 256;
 pub(crate) const BUDGET: u32 = 128;
 
 impl Home {
-    pub(crate) fn new(time: TimeSource) -> Self {
+    pub(crate) fn new(time: TimeSource, debug: Debug) -> Self {
         Self {
             ready: ReadyList::new(),
             memory: FreeList::new(),
@@ -144,6 +163,7 @@ impl Home {
             stopping: Cell::new(false),
             closing: Cell::new(false),
             handler: RefCell::new(None),
+            debug,
             letters: Cell::new(Vec::new()),
             task_ids: Cell::new((1, 0)),
             extensions: RefCell::new(Vec::new()),

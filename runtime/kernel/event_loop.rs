@@ -16,9 +16,10 @@ use super::context::{Home, LoopRef, Shared, with_current};
 use super::loop_handle::LoopHandle;
 use super::reactor::Punctual;
 use super::report::guarded;
-use super::run_error::{RunError, Stuck};
+use super::debug::{DebugReport, Stuck};
+use super::run_error::RunError;
 use super::source::apply;
-use super::task::{BorrowedTask, TaskError, TaskRef, close_all, is_task_waker, live_tasks};
+use super::task::{BorrowedTask, TaskError, TaskRef, close_all, is_task_waker, live_tasks, probe_tasks};
 
 /// Most steps between two looks outside.
 const LONGEST_STRETCH: u32 = 64;
@@ -199,6 +200,7 @@ impl EventLoop {
             for letter in self.loop_ref.cell().shared().inbox.close() {
                 guarded("a callback panicked when it was dropped", || letter.discard());
             }
+            let mut told_of = false;
             // Drops run foreign code, which may schedule more: until nothing is left.
             loop {
                 let (watchers, numbers) = home.slots.close();
@@ -207,6 +209,7 @@ impl EventLoop {
                     let _ = self.loop_ref.cell().shared().poller.delete(number);
                 }
                 guarded("a waker or a callback panicked when it was dropped", || drop(watchers));
+                told_of = told_of || tell_of_pending(home);
                 close_all(home);
                 home.ready.discard_all();
                 let alarm = home.timers.take_any();
@@ -343,7 +346,11 @@ impl<'a> Running<'a> {
                 home.collect_mail(shared);
             }
             home.turns.set(home.turns.get() + 1);
-            steps += home.ready.run_batch();
+            steps += if home.debug.is_on() {
+                home.ready.run_batch_watched(&home.debug)
+            } else {
+                home.ready.run_batch()
+            };
             if home.stopping.get() || steps >= self.event_loop.stretch.get() {
                 break;
             }
@@ -384,7 +391,45 @@ impl<'a> Running<'a> {
         // Most servers have timers only now and then: asking whether there are any is cheaper than for the next.
         let next = if home.timers.is_empty() { None } else { home.timers.next_deadline() };
         let timeout = next.map(|deadline| Duration::from_nanos(deadline.saturating_sub(home.time.now_ns())));
-        self.sleep(home, shared, shortest(timeout, limit))
+        let timeout = shortest(timeout, limit);
+        if timeout.is_none() && home.debug.is_on() {
+            return self.sleep_in_debug_mode(home, shared);
+        }
+        self.sleep(home, shared, timeout)
+    }
+
+    /// Blocks, with no end in sight: a silence that nobody can break any more is told of.
+    #[cold]
+    fn sleep_in_debug_mode(&self, home: &Home, shared: &Shared) -> Result<(), RunError> {
+        use std::sync::atomic::Ordering;
+        let may_be_woken = shared.jobs.load(Ordering::Acquire) > 0
+            || shared.proxies.load(Ordering::Acquire) > 0
+            || home.slots.waiting() > home.debug.background.get();
+        if may_be_woken || home.debug.told_stuck().get() {
+            return self.sleep(home, shared, None);
+        }
+        if self.is_silent(home, shared)? {
+            home.debug.told_stuck().set(true);
+            let tasks = probe_tasks(home);
+            if !tasks.is_empty() {
+                home.debug.tell(&DebugReport::Stuck(Stuck::new(tasks)));
+            }
+        }
+        // The next look sleeps on; or runs what was made ready by asking.
+        Ok(())
+    }
+
+    /// Whether nobody says anything for a while.
+    fn is_silent(&self, home: &Home, shared: &Shared) -> Result<bool, RunError> {
+        use std::sync::atomic::Ordering;
+        let began = real_now();
+        self.sleep(home, shared, Some(SILENCE))?;
+        // A late ring or a signal ends the wait early: that is not silence.
+        let silent = began.elapsed() >= SILENCE;
+        Ok(silent
+            && home.ready.is_empty()
+            && !shared.inbox.has_mail()
+            && shared.jobs.load(Ordering::Acquire) == 0)
     }
 
     /// Blocks, unless mail has come.
@@ -431,17 +476,12 @@ impl<'a> Running<'a> {
                 home.time.advance_to(now.saturating_add(super::clock::nanos(limit.unwrap_or_default())));
                 Ok(())
             }
-            _ if !self.event_loop.settings.detect_stuck => self.sleep(home, shared, None),
-            _ => {
-                let began = real_now();
-                self.sleep(home, shared, Some(SILENCE))?;
-                // A late ring or a signal ends the wait early: that is not silence.
-                let silent = began.elapsed() >= SILENCE;
-                if !silent || shared.inbox.has_mail() || shared.jobs.load(Ordering::Acquire) > 0 {
-                    return Ok(());
-                }
-                Err(RunError::Stuck(Stuck::new(&live_tasks(home))))
-            }
+            _ if self.event_loop.settings.detect_stuck => match self.is_silent(home, shared)? {
+                true => Err(RunError::Stuck(Stuck::new(probe_tasks(home)))),
+                false => Ok(()),
+            },
+            _ if home.debug.is_on() => self.sleep_in_debug_mode(home, shared),
+            _ => self.sleep(home, shared, None),
         }
     }
 
@@ -474,6 +514,16 @@ impl Drop for Running<'_> {
             }
         }
     }
+}
+
+/// Tells, in debug mode, which tasks a loop that is closed leaves behind.
+fn tell_of_pending(home: &Home) -> bool {
+    if home.debug.is_on() {
+        for task in live_tasks(home) {
+            home.debug.tell(&DebugReport::DroppedPending { task: task.info() });
+        }
+    }
+    true
 }
 
 #[cold]

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::{self, AssertUnwindSafe, Location};
 
 /// What a loop calls with an error that has no other taker.
 pub(crate) type ExceptionHandler = dyn Fn(&ErrorContext<'_>);
@@ -33,6 +33,7 @@ pub struct ErrorContext<'a> {
     message: &'a str,
     cause: Cause<'a>,
     task: Option<&'a str>,
+    location: Option<&'static Location<'static>>,
 }
 
 #[derive(Clone, Copy)]
@@ -43,15 +44,19 @@ enum Cause<'a> {
 
 impl<'a> ErrorContext<'a> {
     pub(crate) fn new(message: &'a str, payload: &'a (dyn Any + Send), task: Option<&'a str>) -> Self {
-        Self { message, cause: Cause::Panic(payload), task }
+        Self { message, cause: Cause::Panic(payload), task, location: None }
     }
 
     pub(crate) fn of_error(message: &'a str, error: &'a (dyn Error + 'static)) -> Self {
-        Self { message, cause: Cause::Error(error), task: None }
+        Self { message, cause: Cause::Error(error), task: None, location: None }
     }
 
     pub(crate) fn in_task(self, name: &'a str) -> Self {
         Self { task: Some(name), ..self }
+    }
+
+    pub(crate) fn created_at(self, location: Option<&'static Location<'static>>) -> Self {
+        Self { location, ..self }
     }
 
     /// What happened, in words.
@@ -87,6 +92,12 @@ impl<'a> ErrorContext<'a> {
         }
     }
 
+    /// Where the task was created that has panicked; known in [debug mode](crate::debug).
+    #[must_use]
+    pub fn task_location(&self) -> Option<&'static Location<'static>> {
+        self.location
+    }
+
     /// The name of the task it happened in, if it was one.
     #[must_use]
     pub fn task_name(&self) -> Option<&str> {
@@ -110,7 +121,10 @@ impl fmt::Display for ErrorContext<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.message)?;
         if let Some(task) = self.task {
-            write!(f, " (task {task})")?;
+            match self.location {
+                Some(location) => write!(f, " (task {task} created at {location})")?,
+                None => write!(f, " (task {task})")?,
+            }
         }
         write!(f, ": {}", self.cause)
     }

@@ -67,9 +67,10 @@ impl LoopHandle {
     ///
     /// # asyncio
     /// `loop.call_soon(f)`.
+    #[track_caller]
     pub fn call_soon(&self, f: impl FnOnce() + 'static) -> Handle {
         let shared = self.loop_ref.cell().shared();
-        let callback = Callback::new(f);
+        let callback = Callback::new_at(f, Location::caller());
         let handle = callback.handle();
         self.loop_ref.with(|home| {
             if !home.closing.get() {
@@ -85,6 +86,7 @@ impl LoopHandle {
     ///
     /// # asyncio
     /// `loop.call_later(delay, f)`.
+    #[track_caller]
     pub fn call_later(&self, delay: Duration, f: impl FnOnce() + 'static) -> TimerHandle {
         let now = self.time();
         self.call_at(now.checked_add(delay).unwrap_or_else(|| far_from(now)), f)
@@ -95,8 +97,9 @@ impl LoopHandle {
     ///
     /// # asyncio
     /// `loop.call_at(when, f)`, where ties have no order.
+    #[track_caller]
     pub fn call_at(&self, when: Instant, f: impl FnOnce() + 'static) -> TimerHandle {
-        let callback = Callback::new(f);
+        let callback = Callback::new_at(f, Location::caller());
         let handle = callback.handle();
         let key = self.loop_ref.with(|home| {
             (!home.closing.get()).then(|| {
@@ -182,6 +185,40 @@ impl LoopHandle {
     pub fn reset_exception_handler(&self) {
         let former = self.loop_ref.with(|home| home.handler.borrow_mut().take());
         drop(former);
+    }
+
+    /// Whether the loop is in [debug mode](crate::debug).
+    ///
+    /// # asyncio
+    /// `loop.get_debug()`.
+    #[must_use]
+    pub fn get_debug(&self) -> bool {
+        self.loop_ref.with(|home| home.debug.is_on()).unwrap_or(false)
+    }
+
+    /// Turns [debug mode](crate::debug) on or off, from the next iteration on.
+    ///
+    /// # asyncio
+    /// `loop.set_debug(on)`.
+    pub fn set_debug(&self, on: bool) {
+        self.loop_ref.with(|home| home.debug.set(on));
+    }
+
+    /// How long a step or a callback may take in debug mode.
+    ///
+    /// # asyncio
+    /// `loop.slow_callback_duration`.
+    #[must_use]
+    pub fn slow_callback_duration(&self) -> Duration {
+        self.loop_ref.with(|home| home.debug.slow()).unwrap_or(super::debug::SLOW)
+    }
+
+    /// Says how long a step or a callback may take in debug mode; it counts for the one that runs, too.
+    ///
+    /// # asyncio
+    /// `loop.slow_callback_duration = …`.
+    pub fn set_slow_callback_duration(&self, duration: Duration) {
+        self.loop_ref.with(|home| home.debug.set_slow(duration));
     }
 
     pub(crate) fn loop_ref(&self) -> &LoopRef {

@@ -3,10 +3,11 @@
 //! This is its door: the few items that the other folders build on. Layers, each importing only those
 //! above it in this list:
 //!
-//! 0. `atomic`, `clock`, `exception`, `home_cell`, `wait_list`, `scheduler`, `timers`, `reactor`, `slots`, `scope`
+//! 0. `atomic`, `clock`, `exception`, `home_cell`, `debug`, `wait_list`, `scheduler`, `timers`, `reactor`, `slots`,
+//!    `scope`
 //! 1. `context` (a loop's state), `report`
 //! 2. `task` (tasks and callbacks: what stands in the FIFO)
-//! 3. `node` (one scope as its owner sees it), `join` (awaiting a task), `source` (waiting for a descriptor)
+//! 3. `node` (one scope as its owner sees it), `join` (awaiting a task), `progress` (of a write), `source` (waiting for a descriptor)
 //! 4. `proxy`, `job`, `remote_task`, `timer_handle`, `readers`, `loop_handle`: what is asked of a loop
 //! 5. `event_loop` (the turn), `builder`, `run_error`
 
@@ -15,6 +16,7 @@ mod builder;
 mod clock;
 #[expect(unsafe_code, reason = "follows the thread-local pointer to the loop this thread is in")]
 mod context;
+mod debug;
 mod event_loop;
 mod exception;
 #[expect(unsafe_code, reason = "one block with a face per thread, reached by pointers")]
@@ -23,6 +25,7 @@ mod job;
 mod join;
 mod loop_handle;
 mod node;
+mod progress;
 mod proxy;
 #[expect(unsafe_code, reason = "registrations, and the direct wait")]
 mod reactor;
@@ -44,6 +47,7 @@ mod wait_list;
 
 pub use builder::Builder;
 pub use clock::Clock;
+pub use debug::{DebugReport, Step, Stuck, TaskInfo, TaskWaits, Wait};
 pub use event_loop::EventLoop;
 pub use exception::ErrorContext;
 pub use join::{Join, JoinMut, JoinRef};
@@ -51,21 +55,23 @@ pub use loop_handle::LoopHandle;
 pub use proxy::{LoopClosed, LoopProxy};
 pub use reactor::PollMode;
 pub use remote_task::RemoteTask;
-pub use run_error::{RunError, Stuck};
+pub use run_error::RunError;
 pub use task::callback::Handle;
 pub use task::{CallbackId, CancelledError, Panic, Task, TaskError, TaskRef};
 pub use timer_handle::TimerHandle;
 
 pub(crate) use clock::real_now;
 pub(crate) use context::{Visit, with_current};
+pub(crate) use debug::probe;
 pub(crate) use job::JobTicket;
 pub(crate) use loop_handle::{far_from, spawn_here};
+pub(crate) use progress::Progress;
 pub(crate) use node::{Leaf, Polled, Scope, Token, raise_here};
 pub(crate) use reactor::Direction;
 pub(crate) use report::{guarded, report_error, report_error_of, report_panic};
 pub(crate) use scope::delivery::Delivery;
 pub(crate) use slots::Who;
 pub(crate) use source::{Done, Reading, Source, Writing};
-pub(crate) use task::{SeenPanic, current_task, current_task_id};
+pub(crate) use task::{SeenPanic, current_task, current_task_id, probe_tasks, tell_of_own_lock};
 pub(crate) use timers::{Alarm, Look, TimerKey};
 pub(crate) use wait_list::{Place, Standing, WaitKey, WaitList, call_each};

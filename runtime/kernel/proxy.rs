@@ -2,9 +2,11 @@
 
 use std::error::Error;
 use std::fmt;
+use std::panic::Location;
 use std::sync::atomic::Ordering;
 
 use super::context::{RemoteRef, with_current};
+use super::scheduler::Letter;
 use super::task::callback::Callback;
 
 /// A loop, for other threads: `Send + Sync`, cheap to clone.
@@ -58,11 +60,12 @@ impl LoopProxy {
     ///
     /// # asyncio
     /// `loop.call_soon_threadsafe(f)`.
+    #[track_caller]
     pub fn call_soon(&self, f: impl FnOnce() + Send + 'static) -> Result<(), LoopClosed> {
         if self.is_current() {
-            return call_soon_at_home(f);
+            return call_soon_at_home(f, Location::caller());
         }
-        post(&self.remote, f)
+        post_letter(&self.remote, Callback::letter_at(f, Location::caller()))
     }
 
     /// Stops the loop, as [`LoopHandle::stop`](crate::LoopHandle::stop).
@@ -81,20 +84,27 @@ impl LoopProxy {
 }
 
 pub(super) fn post(remote: &RemoteRef, f: impl FnOnce() + Send + 'static) -> Result<(), LoopClosed> {
-    remote.shared().post(Callback::letter(f)).map_err(|letter| {
+    post_letter(remote, Callback::letter(f))
+}
+
+fn post_letter(remote: &RemoteRef, letter: Letter) -> Result<(), LoopClosed> {
+    remote.shared().post(letter).map_err(|letter| {
         letter.discard();
         LoopClosed
     })
 }
 
 /// From the loop's own thread it is plain FIFO, behind the mail that has come.
-fn call_soon_at_home(f: impl FnOnce() + 'static) -> Result<(), LoopClosed> {
+fn call_soon_at_home(
+    f: impl FnOnce() + 'static,
+    location: &'static Location<'static>,
+) -> Result<(), LoopClosed> {
     let scheduled = with_current(|block, home| {
         if home.closing.get() {
             return Err(LoopClosed);
         }
         home.mail_first(block.shared());
-        Callback::new(f).schedule(home);
+        Callback::new_at(f, location).schedule(home);
         Ok(())
     });
     scheduled.unwrap_or(Err(LoopClosed))

@@ -4,7 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-use super::task::{CancelledError, TaskRef};
+use super::debug::Stuck;
+use super::task::CancelledError;
 
 /// Why a run of a loop gave no value.
 #[derive(Debug)]
@@ -57,37 +58,5 @@ impl Error for RunError {
 impl From<io::Error> for RunError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
-    }
-}
-
-/// The tasks of a loop on which nothing can happen any more.
-#[derive(Debug)]
-pub struct Stuck {
-    tasks: Vec<String>,
-}
-
-impl Stuck {
-    pub(super) fn new(tasks: &[TaskRef]) -> Self {
-        let line = |task: &TaskRef| match task.location() {
-            Some(location) => format!("{} created at {location}", task.name()),
-            None => task.name().to_string(),
-        };
-        Self { tasks: tasks.iter().map(line).collect() }
-    }
-
-    /// The stuck tasks: name and place of creation.
-    #[must_use]
-    pub fn tasks(&self) -> &[String] {
-        &self.tasks
-    }
-}
-
-impl fmt::Display for Stuck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "all tasks are stuck: nothing is ready, no timer is set and nobody else can wake them")?;
-        for task in &self.tasks {
-            write!(f, "\n  {task}")?;
-        }
-        Ok(())
     }
 }

@@ -19,10 +19,12 @@ use std::io;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::thread;
 
 use polling::AsSource;
 
-use super::context::{Home, RemoteRef, Shared, current_loop, with_current};
+use super::context::{Home, RemoteRef, Shared, current_loop, thread_name, with_current};
+use super::debug::probe;
 use super::reactor::{Direction, Handle, Interest, PollMode, SharedPoller, Watched};
 use super::report::guarded;
 use super::slots::{Owner, Rearm, Slot, SlotKey, WaiterKey, Watcher, Who};
@@ -121,7 +123,7 @@ impl<T: AsSource> Source<T> {
         let Some(place) = self.watched.place() else {
             return self.poll_unbound(cx, direction, who, op);
         };
-        let Some(home) = place.remote.home_if_current() else { return Poll::Ready(Err(elsewhere())) };
+        let Some(home) = place.remote.home_if_current() else { return Poll::Ready(Err(elsewhere(place))) };
         let Some(slot) = home.slots.at(&place.handle) else { return Poll::Ready(Err(closed())) };
         while slot.is_ready(direction) {
             if !home.afford() {
@@ -192,7 +194,7 @@ impl<T: AsSource> Source<T> {
         };
         let result = bound.and_then(|()| {
             let place = self.watched.place().ok_or_else(no_loop)?;
-            let home = place.remote.home_if_current().ok_or_else(elsewhere)?;
+            let home = place.remote.home_if_current().ok_or_else(|| elsewhere(place))?;
             let slot = home.slots.at(&place.handle).ok_or_else(closed)?;
             wait(home, slot, place, direction, who, cx.waker())
         });
@@ -213,7 +215,7 @@ impl<T: AsSource> Source<T> {
         let place = Place { remote: RemoteRef::new(&loop_ref), key, handle };
         if let Err(error) = self.watched.bind(place, key.as_usize(), armed, mode) {
             return Err(match self.watched.place() {
-                Some(_) => elsewhere(),
+                Some(place) => elsewhere(place),
                 None if error.kind() == io::ErrorKind::AlreadyExists => watched_otherwise(),
                 None => error,
             });
@@ -267,7 +269,7 @@ impl<T: AsSource> Source<T> {
     #[cold]
     fn try_at_once<R>(&self, op: impl FnMut(&T) -> io::Result<Done<R>>) -> io::Result<R> {
         match self.watched.place() {
-            Some(place) if !place.remote.is_current() => Err(elsewhere()),
+            Some(place) if !place.remote.is_current() => Err(elsewhere(place)),
             None if with_current(|_, _| ()).is_none() => Err(no_loop()),
             _ => retried(self.io(), op).map(|done| done.value),
         }
@@ -281,7 +283,7 @@ impl<T: AsSource> Source<T> {
     ) -> io::Result<R> {
         let place = self.watched.place();
         let here = match place {
-            Some(place) => Some((place, place.remote.home_if_current().ok_or_else(elsewhere)?)),
+            Some(place) => Some((place, place.remote.home_if_current().ok_or_else(|| elsewhere(place))?)),
             None if with_current(|_, _| ()).is_none() => return Err(no_loop()),
             None => None,
         };
@@ -329,6 +331,7 @@ fn wait(
     if !slot.in_use() {
         return Err(closed());
     }
+    probe::waits_for(|| slot.what_is_waited_for(direction).into());
     let (former, rearm) = home.slots.wait(slot, place.key, direction, who, waker);
     drop(former);
     rearm.map_or(Ok(()), |rearm| apply(slot, place.as_ref(), rearm))
@@ -345,19 +348,26 @@ pub(super) fn apply(slot: &Slot, poller: &SharedPoller, rearm: Rearm) -> io::Res
 
 /// Why a source that is bound cannot be used here.
 #[cold]
-fn elsewhere() -> io::Error {
-    if with_current(|_, _| ()).is_none() {
-        return no_loop();
-    }
-    io::Error::other(
-        "this socket has waited in another event loop and is registered there: use it there, or where you have \
-         it alone move it by `&mut` (poll_read, poll_write and the like) or by `into_std` and `from_std`",
-    )
+fn elsewhere(place: &Place) -> io::Error {
+    let there = place.remote.shared().whereabouts();
+    io::Error::other(match with_current(|block, _| block.shared().whereabouts()) {
+        None => format!(
+            "no event loop runs on this thread, {}, and this socket is registered with {there}: use it there, inside of \
+             evloop::run",
+            thread_name(&thread::current()),
+        ),
+        Some(here) => format!(
+            "this socket has waited in another event loop, {there}, and is registered there, while this is {here}: use it \
+             there, or where you have it alone move it by `&mut` (poll_read, poll_write and the like) or by `into_std` and \
+             `from_std`"
+        ),
+    })
 }
 
 #[cold]
 fn no_loop() -> io::Error {
-    io::Error::other("no event loop runs on this thread: use sockets inside of evloop::run")
+    let name = thread_name(&thread::current());
+    io::Error::other(format!("no event loop runs on this thread, {name}: use sockets inside of evloop::run"))
 }
 
 #[cold]

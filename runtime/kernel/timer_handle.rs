@@ -1,6 +1,7 @@
 //! The handle of `call_later` and `call_at`.
 
 use std::fmt;
+use std::panic::Location;
 use std::time::Instant;
 
 use super::context::{LoopRef, Visit};
@@ -52,6 +53,12 @@ impl TimerHandle {
     #[must_use]
     pub fn cancelled(&self) -> bool {
         self.handle.cancelled()
+    }
+
+    /// Where it was scheduled, as [`Handle::location`].
+    #[must_use]
+    pub fn location(&self) -> Option<&'static Location<'static>> {
+        self.handle.location()
     }
 
     /// The time it is scheduled for, on the loop's clock.

@@ -59,9 +59,9 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
             peak_size: Cell::new(0),
             unfinished: Cell::new(0),
             is_shut_down: Cell::new(false),
-            getters: WaitList::new(),
-            putters: WaitList::new(),
-            joiners: WaitList::new(),
+            getters: WaitList::of("Queue::get"),
+            putters: WaitList::of("Queue::put"),
+            joiners: WaitList::of("Queue::join"),
             items: PhantomData,
         }
     }

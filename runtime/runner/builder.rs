@@ -24,6 +24,7 @@ use crate::kernel::{Builder, EventLoop};
 #[must_use = "a builder makes nothing until `build` is called"]
 pub struct RunnerBuilder {
     event_loop: Builder,
+    debug: Option<bool>,
     pub(super) settings: Settings,
 }
 
@@ -37,7 +38,11 @@ pub(super) struct Settings {
 impl RunnerBuilder {
     /// The defaults.
     pub fn new() -> Self {
-        Self { event_loop: EventLoop::builder(), settings: Settings { grace: None, handle_sigint: true } }
+        Self {
+            event_loop: EventLoop::builder(),
+            debug: None,
+            settings: Settings { grace: None, handle_sigint: true },
+        }
     }
 
     /// The settings of the loop.
@@ -63,12 +68,26 @@ impl RunnerBuilder {
         self
     }
 
+    /// Whether to look out for what goes wrong without an error: as [`Builder::debug`](crate::Builder::debug), and
+    /// whatever the loop's settings say.
+    ///
+    /// # asyncio
+    /// `Runner(debug=…)`.
+    pub fn debug(mut self, on: bool) -> Self {
+        self.debug = Some(on);
+        self
+    }
+
     /// Makes the runner and its loop; this thread becomes their home.
     ///
     /// # Errors
     /// If the system refuses a poller: no descriptors left.
     pub fn build(self) -> io::Result<Runner> {
-        Ok(Runner::with(self.event_loop.build()?, self.settings))
+        let event_loop = match self.debug {
+            Some(on) => self.event_loop.debug(on),
+            None => self.event_loop,
+        };
+        Ok(Runner::with(event_loop.build()?, self.settings))
     }
 }
 

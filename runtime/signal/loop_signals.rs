@@ -240,12 +240,12 @@ impl LoopSignals {
     }
 
     fn watch(self: &Rc<Self>, mailbox: &Mailbox) -> io::Result<()> {
-        if self.watching.get() {
-            return Ok(());
+        if !self.watching.get() {
+            let this = Rc::downgrade(self);
+            self.handle.add_reader(&mailbox.reader, move || arrived(&this))?;
+            self.watching.set(true);
         }
-        let this = Rc::downgrade(self);
-        self.handle.add_reader(&mailbox.reader, move || arrived(&this))?;
-        self.watching.set(true);
+        self.say_who_listens();
         Ok(())
     }
 
@@ -261,6 +261,13 @@ impl LoopSignals {
                 self.handle.remove_reader(&mailbox.reader);
             }
         }
+        self.say_who_listens();
+    }
+
+    /// For debug mode: if only the runner listens, to Ctrl-C, the program waits for nothing here.
+    fn say_who_listens(&self) {
+        let alone = self.watching.get() && self.listeners.borrow().is_empty();
+        self.handle.loop_ref().with(|home| home.debug.background.set(usize::from(alone)));
     }
 
     /// Takes bytes out of the pipe, and does what they say. There may be more; the pipe is watched, so that is seen

@@ -12,7 +12,7 @@ use futures_core::Stream;
 
 use super::kind::Signal;
 use super::loop_signals::LoopSignals;
-use crate::kernel::{LoopHandle, guarded};
+use crate::kernel::{LoopHandle, guarded, probe};
 
 /// A stream's place among the loop's listeners.
 #[derive(Default)]
@@ -132,6 +132,7 @@ impl Signals {
         }
         let former = self.waiting.waker.replace(Some(cx.waker().clone()));
         drop(former);
+        probe::waits_for(|| format!("signal {:?}", self.signal).into());
         Poll::Pending
     }
 

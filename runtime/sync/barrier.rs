@@ -82,8 +82,8 @@ impl Barrier {
             state: Cell::new(State::Filling),
             count: Cell::new(0),
             called: Cell::new(0),
-            inside: WaitList::new(),
-            outside: WaitList::new(),
+            inside: WaitList::of("Barrier::wait"),
+            outside: WaitList::of("Barrier::wait"),
             given_back: RefCell::new(Vec::new()),
         }
     }

@@ -62,7 +62,7 @@ impl Condition {
     /// # asyncio
     /// `asyncio.Condition(lock)`.
     pub const fn new() -> Self {
-        Condition { line: WaitList::new() }
+        Condition { line: WaitList::of("Condition::wait") }
     }
 
     /// Releases the lock, waits for a notification, acquires the lock again and returns its guard.

@@ -50,7 +50,7 @@ impl Event {
     /// # asyncio
     /// `asyncio.Event()`.
     pub const fn new() -> Self {
-        Event { is_set: Cell::new(false), line: WaitList::new() }
+        Event { is_set: Cell::new(false), line: WaitList::of("Event::wait") }
     }
 
     /// Sets the flag and wakes all who wait now, in the order in which they came. They run later; whoever calls

@@ -18,9 +18,11 @@
 use std::cell::Cell;
 use std::task::Waker;
 
-use crate::kernel::{Place, Standing, WaitList, current_task_id};
+use crate::kernel::{Place, Standing, WaitList, current_task_id, probe, tell_of_own_lock};
 
 pub(super) struct Gate {
+    /// What one waits in: `Lock::acquire`.
+    operation: &'static str,
     turn: Cell<Turn>,
     /// The task that went in last; 0 if that was none.
     holder: Cell<u64>,
@@ -38,8 +40,13 @@ enum Turn {
 }
 
 impl Gate {
-    pub(super) const fn new() -> Self {
-        Gate { turn: Cell::new(Turn::Free), holder: Cell::new(0), line: WaitList::new() }
+    pub(super) const fn of(operation: &'static str) -> Self {
+        Gate {
+            operation,
+            turn: Cell::new(Turn::Free),
+            holder: Cell::new(0),
+            line: WaitList::of(operation),
+        }
     }
 
     /// Goes in if nobody is in and nobody waits.
@@ -56,13 +63,19 @@ impl Gate {
     #[inline]
     pub(super) fn poll_enter(&self, place: &mut Place, waker: &Waker) -> bool {
         match place.poll(&self.line, waker) {
-            Standing::InLine => false,
+            Standing::InLine => {
+                self.say_who_holds_it();
+                false
+            }
             Standing::Called => {
                 self.enter();
                 true
             }
             Standing::Outside if self.try_enter() => true,
             Standing::Outside => {
+                if self.holder() == Some(current_task_id()) {
+                    tell_of_own_lock(self.operation);
+                }
                 place.enter(&self.line, waker);
                 false
             }
@@ -101,6 +114,12 @@ impl Gate {
     /// The task that is in, if somebody is in and was in a task when he went in.
     pub(super) fn holder(&self) -> Option<u64> {
         Some(self.holder.get()).filter(|&id| id != 0 && self.is_held())
+    }
+
+    fn say_who_holds_it(&self) {
+        if let Some(holder) = self.holder() {
+            probe::in_hands_of("held by", holder);
+        }
     }
 
     pub(super) fn line(&self) -> &WaitList {

@@ -59,7 +59,7 @@ impl<T> Lock<T> {
     /// # asyncio
     /// `asyncio.Lock()`.
     pub const fn new(value: T) -> Self {
-        Lock { gate: Gate::new(), value: RefCell::new(value) }
+        Lock { gate: Gate::of("Lock::acquire"), value: RefCell::new(value) }
     }
 
     /// Ends the lock and returns its value.

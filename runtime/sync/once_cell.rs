@@ -52,7 +52,7 @@ pub struct OnceCell<T> {
 impl<T> OnceCell<T> {
     /// Makes an empty cell.
     pub const fn new() -> Self {
-        OnceCell { value: Slot::new(), gate: Gate::new() }
+        OnceCell { value: Slot::new(), gate: Gate::of("OnceCell::get_or_init") }
     }
 
     /// The value, if it is there.

@@ -13,13 +13,14 @@ use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::mem;
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use crate::CancelledError;
-use crate::kernel::{LoopHandle, WaitKey, WaitList, call_each};
+use crate::kernel::{LoopHandle, WaitKey, WaitList, call_each, probe};
 
 /// A result that somebody will set: the bridge between callbacks and `await`.
 ///
@@ -64,11 +65,30 @@ impl<T> Promise<T> {
     ///
     /// # asyncio
     /// `loop.create_future()`.
+    #[track_caller]
     pub fn new() -> Self {
         Promise {
-            inner: Rc::new(Inner { state: RefCell::new(State::Pending), observers: WaitList::new() }),
+            inner: Rc::new(Inner {
+                state: RefCell::new(State::Pending),
+                observers: WaitList::of("Promise"),
+                location: Location::caller(),
+            }),
             key: None,
         }
+    }
+
+    /// Where the promise was made.
+    ///
+    /// # asyncio
+    /// The source traceback of a future, which is there in debug mode only.
+    ///
+    /// # Examples
+    /// ```
+    /// let promise = evloop::Promise::<u8>::new();
+    /// assert_eq!(promise.location().file(), file!());
+    /// ```
+    pub fn location(&self) -> &'static Location<'static> {
+        self.inner.location
     }
 
     /// Completes the promise; whoever waits is woken and callbacks are scheduled, in the order in
@@ -305,7 +325,9 @@ impl<T> Promise<T> {
         let is_current = |old: &Observer<T>| matches!(old, Observer::Waiter(w) if w.will_wake(waker));
         let fresh = || Observer::Waiter(waker.clone());
         let refresh = |key| observers.refresh_with(key, is_current, fresh);
-        if !self.key.is_some_and(refresh) {
+        if self.key.is_some_and(refresh) {
+            probe::of(|| format!("made at {}", self.inner.location));
+        } else {
             self.key = Some(observers.push(Observer::Waiter(waker.clone())));
         }
         Poll::Pending
@@ -323,6 +345,7 @@ impl<T> Clone for Promise<T> {
 }
 
 impl<T> Default for Promise<T> {
+    #[track_caller]
     fn default() -> Self {
         Promise::new()
     }
@@ -401,6 +424,7 @@ impl<T> Error for InvalidStateError<T> {}
 struct Inner<T> {
     state: RefCell<State<T>>,
     observers: WaitList<Observer<T>>,
+    location: &'static Location<'static>,
 }
 
 enum State<T> {

@@ -20,7 +20,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use super::stats::RwLockStats;
-use crate::kernel::{Place, Standing, WaitList, call_each, current_task_id};
+use crate::kernel::{Place, Standing, WaitList, call_each, current_task_id, probe, tell_of_own_lock};
 use crate::sync::WouldWait;
 
 /// Gives several tasks at a time access to a value for reading, or one for writing, in the order in which they asked.
@@ -149,7 +149,7 @@ impl<T: ?Sized> RwLock<T> {
         RwLockStats {
             readers: gate.reading(),
             write_locked: gate.is_writing(),
-            writer: Some(gate.writer.get()).filter(|&id| id != 0 && gate.is_writing()),
+            writer: gate.noted_writer(),
             waiters: gate.line.len(),
             peak_waiters: gate.line.peak(),
         }
@@ -267,6 +267,9 @@ enum Wish {
     Write,
 }
 
+/// What one waits in.
+const OPERATION: &str = "RwLock";
+
 /// Who may go in; knows nothing of the value.
 struct Gate {
     /// How many read or were called to, or [`WRITING`].
@@ -281,7 +284,7 @@ const WRITING: usize = usize::MAX;
 
 impl Gate {
     const fn new() -> Self {
-        Gate { readers: Cell::new(0), writer: Cell::new(0), line: WaitList::new() }
+        Gate { readers: Cell::new(0), writer: Cell::new(0), line: WaitList::of(OPERATION) }
     }
 
     fn reading(&self) -> usize {
@@ -290,6 +293,11 @@ impl Gate {
 
     fn is_writing(&self) -> bool {
         self.readers.get() == WRITING
+    }
+
+    /// The task that writes, if somebody does and was in a task when he went in.
+    fn noted_writer(&self) -> Option<u64> {
+        Some(self.writer.get()).filter(|&id| id != 0 && self.is_writing())
     }
 
     /// Is there room for one more? If so, takes it.
@@ -373,13 +381,21 @@ impl Future for Enter<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let (gate, wish) = (self.gate, self.wish);
         match self.place.poll(&gate.line, cx.waker()) {
-            Standing::InLine => Poll::Pending,
+            Standing::InLine => {
+                if let Some(writer) = gate.noted_writer() {
+                    probe::in_hands_of("held by", writer);
+                }
+                Poll::Pending
+            }
             Standing::Called => {
                 gate.note(wish);
                 Poll::Ready(())
             }
             Standing::Outside if gate.try_enter(wish) => Poll::Ready(()),
             Standing::Outside => {
+                if gate.noted_writer() == Some(current_task_id()) {
+                    tell_of_own_lock(OPERATION);
+                }
                 self.place.enter_as(&gate.line, (cx.waker().clone(), wish));
                 Poll::Pending
             }

@@ -70,7 +70,7 @@ impl Semaphore {
             value: Cell::new(permits),
             called: Cell::new(0),
             forgotten: Cell::new(0),
-            line: WaitList::new(),
+            line: WaitList::of("Semaphore::acquire"),
         }
     }
 

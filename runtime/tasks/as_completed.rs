@@ -158,7 +158,7 @@ impl<T> Completions<T> {
         let shared = Rc::new(Shared {
             ended: RefCell::default(),
             running: Cell::new(tasks.len()),
-            line: WaitList::new(),
+            line: WaitList::of("as_completed"),
             expired: Cell::new(false),
             told: Cell::new(false),
             timer: RefCell::new(None),

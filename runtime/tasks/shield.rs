@@ -160,7 +160,7 @@ impl<I: Inner> Future for Shield<I> {
                 !this.inner.inner_ref().is_current(),
                 "a task awaits itself and would wait for ever; let another task await it, or return its value"
             );
-            news.wake_later(cx);
+            news.wake_later("the end of", cx);
             return Poll::Pending;
         }
         let output = this.inner.output();

@@ -254,7 +254,7 @@ impl<Member: AsRef<TaskRef>, M: ReturnWhen<Member>> Future for Wait<Member, M> {
             over |= M::ends(&this.members[index]);
         }
         if !over {
-            news.wake_later(cx);
+            news.wake_later("wait for", cx);
             this.listening = Some(listening);
             return Poll::Pending;
         }

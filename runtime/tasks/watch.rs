@@ -9,7 +9,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
-use crate::kernel::{CallbackId, TaskRef};
+use crate::kernel::{CallbackId, TaskRef, probe};
 
 /// A done callback on each of several tasks; those that were not scheduled yet are removed when this is
 /// dropped.
@@ -129,11 +129,22 @@ impl News {
         self.heard.borrow().rung
     }
 
-    /// Says whom to wake from now on.
-    pub(super) fn wake_later(&self, cx: &Context<'_>) {
+    /// Says whom to wake from now on; `how` is what they are to who waits, as in `gather of`.
+    pub(super) fn wake_later(&self, how: &'static str, cx: &Context<'_>) {
+        self.say(how);
         let waker = cx.waker().clone();
         let former = self.heard.borrow_mut().waker.replace(waker);
         drop(former);
+    }
+}
+
+impl News {
+    /// Says which tasks are waited for.
+    fn say(&self, how: &'static str) {
+        probe::waits_for_tasks(how, || {
+            let unfinished = self.tasks().iter().filter(|task| !task.done());
+            unfinished.map(TaskRef::id).collect()
+        });
     }
 }
 

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::now;
-use crate::kernel::{Alarm, Look, TimerKey, far_from, with_current};
+use crate::kernel::{Alarm, Look, TimerKey, far_from, probe, with_current};
 
 /// The future of [`sleep`] and [`sleep_until`].
 #[derive(Debug)]
@@ -159,6 +159,14 @@ impl Sleep {
         self.state = armed.expect("sleep() needs a running loop: await it inside of evloop::run");
     }
 
+    /// Says what it waits for.
+    fn say(&self) {
+        probe::waits_for(|| {
+            let left = self.deadline.saturating_duration_since(now());
+            format!("a time that is {left:?} away").into()
+        });
+    }
+
     /// Takes the timer out, if this is its loop.
     fn disarm(&mut self) {
         if let State::Armed { loop_id, key } = self.state.unpack() {
@@ -189,7 +197,7 @@ impl Future for Sleep {
                     (block.shared().id as u32 == loop_id).then(|| home.timers.look(key, cx.waker()))
                 });
                 match look.flatten() {
-                    Some(Look::Waiting) => {}
+                    Some(Look::Waiting) => self.say(),
                     Some(Look::Fired) => {
                         this.state = Packed::OVER;
                         return Poll::Ready(());

@@ -137,7 +137,7 @@ fn a_stuck_loop_names_its_tasks() {
     let RunError::Stuck(stuck_tasks) = error else { panic!("{error:?}") };
     assert_eq!(stuck_tasks.tasks().len(), 2, "the one below and main");
     let expected = format!("the stuck one created at {}:{line}:", file!());
-    assert!(stuck_tasks.tasks()[0].starts_with(&expected), "{stuck_tasks}");
+    assert!(stuck_tasks.tasks()[0].to_string().starts_with(&expected), "{stuck_tasks}");
     assert!(text.starts_with("all tasks are stuck") && text.contains(&expected), "{text}");
     assert!(!stuck.done(), "it is still there; the host may do something about it");
 }

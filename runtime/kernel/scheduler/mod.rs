@@ -17,6 +17,7 @@ use std::cell::Cell;
 use std::mem;
 use std::ptr::NonNull;
 
+use super::debug::{Debug, Step};
 use shuffle::Disorder;
 
 /// The head of everything that can stand in the FIFO. Tasks and callbacks begin with it.
@@ -40,6 +41,8 @@ pub(crate) struct EntryVtable {
     pub(crate) deliver: unsafe fn(NonNull<Entry>, &ReadyList),
     /// The loop was gone already when the letter was posted; any thread. Owns the letter's claim.
     pub(crate) discard_abroad: unsafe fn(NonNull<Entry>),
+    /// What debug mode says of it. Owns nothing: the entry stays in the list.
+    pub(crate) describe: unsafe fn(NonNull<Entry>) -> Step,
 }
 
 impl Entry {
@@ -129,6 +132,25 @@ impl ReadyList {
 
     /// Runs exactly the entries that are ready now; returns how many.
     pub(crate) fn run_batch(&self) -> u32 {
+        self.run_batch_by(|entry, vtable| {
+            // SAFETY: the entry was in the list, hence alive; its claim goes to `run`.
+            unsafe { (vtable.run)(entry) };
+        })
+    }
+
+    /// As [`run_batch`](Self::run_batch), in debug mode.
+    #[cold]
+    pub(crate) fn run_batch_watched(&self, debug: &Debug) -> u32 {
+        self.run_batch_by(|entry, vtable| {
+            // SAFETY: the entry was in the list, hence alive.
+            let step = unsafe { (vtable.describe)(entry) };
+            // SAFETY: as above; its claim goes to `run`.
+            debug.watch(step, || unsafe { (vtable.run)(entry) });
+        })
+    }
+
+    #[inline(always)]
+    fn run_batch_by(&self, run: impl Fn(NonNull<Entry>, &'static EntryVtable)) -> u32 {
         debug_assert!(self.batch.get().is_none(), "a batch runs inside a batch");
         self.batch.set(self.head.take());
         self.tail.set(None);
@@ -138,8 +160,8 @@ impl ReadyList {
         let mut count = 0;
         while let Some(entry) = self.pop_batch() {
             count += 1;
-            // SAFETY: the entry was in the list, hence alive; its claim goes to `run`.
-            unsafe { (entry.as_ref().vtable().run)(entry) };
+            // SAFETY: the entry was in the list, hence alive.
+            run(entry, unsafe { entry.as_ref() }.vtable());
         }
         count
     }

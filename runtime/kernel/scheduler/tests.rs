@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::ptr::NonNull;
 
 use super::{Claim, Entry, EntryVtable, Letter, ReadyList};
+use crate::kernel::debug::Step;
 
 thread_local! {
     /// What became of entries, in order: run, or discarded.
@@ -20,7 +21,11 @@ struct Probe {
     list: *const ReadyList,
 }
 
-static VTABLE: EntryVtable = EntryVtable { run, discard, deliver, discard_abroad: discard };
+static VTABLE: EntryVtable = EntryVtable { run, discard, deliver, discard_abroad: discard, describe };
+
+unsafe fn describe(_: NonNull<Entry>) -> Step {
+    Step::Callback(None)
+}
 
 fn probe(id: u64, list: &ReadyList) -> NonNull<Entry> {
     // SAFETY: the vtable lives for ever and is made for `Probe`.

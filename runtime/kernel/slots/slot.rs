@@ -200,6 +200,18 @@ impl Slot {
         if changed { self.rearm(key) } else { None }
     }
 
+    /// In words.
+    pub(crate) fn what_is_waited_for(&self, direction: Direction) -> String {
+        let how = match direction {
+            Direction::Read => "readable",
+            Direction::Write => "writable",
+        };
+        match self.raw.get() {
+            Some(raw) => format!("descriptor {raw} to be {how}"),
+            None => format!("a descriptor to be {how}"),
+        }
+    }
+
     fn rearm(&self, key: SlotKey) -> Option<Rearm> {
         let (interest, mode) = (self.armed.get(), self.mode.get());
         self.raw.get().map(|raw| Rearm { raw, key, interest, mode })

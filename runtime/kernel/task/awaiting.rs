@@ -8,6 +8,7 @@ use std::task::{Context, Waker};
 use super::handle::TaskRef;
 use super::header::{Header, Side, TaskPtr, Waiter};
 use super::waker;
+use crate::kernel::debug::probe;
 
 /// An awaiter's place in the list of those who wait for a task.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ impl Awaiting {
         let own = home_task_of(cx.waker(), task);
         if self.0 == FIRST && header.joiner.get().is_some() {
             if header.joiner.get() == own {
+                say(task);
                 return;
             }
             self.leave(task);
@@ -47,6 +49,7 @@ impl Awaiting {
             }
             return;
         }
+        say(task);
         let id = self.0;
         let known = header.side(|side| match find(side, id) {
             Some(Waiter::Awaiter(waker)) => waker.will_wake(cx.waker()),
@@ -76,6 +79,11 @@ impl Awaiting {
             }
         }
     }
+}
+
+/// Says whom the awaiter waits for.
+fn say(task: &TaskRef) {
+    probe::waits_for_tasks("the end of", || vec![task.id()]);
 }
 
 /// The task behind a waker, if it is one of `task`'s own loop and this is its home.

@@ -6,9 +6,11 @@
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::Location;
 use std::ptr::NonNull;
 
 use crate::kernel::context::{BUDGET, Home, with_current};
+use crate::kernel::debug::Step;
 use crate::kernel::report::guarded;
 use crate::kernel::scheduler::{Claim, Entry, EntryVtable, Letter, ReadyList};
 
@@ -18,6 +20,8 @@ struct Head {
     /// The queue's claim and the handles.
     claims: Cell<u32>,
     cancelled: Cell<bool>,
+    /// Where it was scheduled, if that was in the program's own code.
+    location: Option<&'static Location<'static>>,
     drop_closure: unsafe fn(NonNull<Entry>),
     free: unsafe fn(NonNull<Entry>),
 }
@@ -32,7 +36,7 @@ struct OfType<F>(PhantomData<F>);
 
 impl<F: FnOnce() + 'static> OfType<F> {
     const VTABLE: EntryVtable =
-        EntryVtable { run: run::<F>, discard, deliver, discard_abroad: discard_abroad::<F> };
+        EntryVtable { run: run::<F>, discard, deliver, discard_abroad: discard_abroad::<F>, describe };
 }
 
 /// A callback that is in no queue yet, with one claim on it.
@@ -44,14 +48,28 @@ pub(crate) struct Callback {
 impl Callback {
     /// Wraps a closure.
     pub(crate) fn new<F: FnOnce() + 'static>(f: F) -> Self {
-        Self { node: make(f), not_send: PhantomData }
+        Self { node: make(f, None), not_send: PhantomData }
+    }
+
+    /// Wraps a closure that the program has scheduled at `location`.
+    pub(crate) fn new_at<F: FnOnce() + 'static>(f: F, location: &'static Location<'static>) -> Self {
+        Self { node: make(f, Some(location)), not_send: PhantomData }
     }
 
     /// Wraps a closure on its way to a loop on another thread.
     pub(crate) fn letter<F: FnOnce() + Send + 'static>(f: F) -> Letter {
         // SAFETY: the letter gets the only claim; the closure is `Send`, so `discard_abroad` may drop it
         // on any thread, and nobody else knows the node.
-        unsafe { Letter::new(make(f)) }
+        unsafe { Letter::new(make(f, None)) }
+    }
+
+    /// As [`letter`](Self::letter), of a closure that the program has scheduled at `location`.
+    pub(crate) fn letter_at<F>(f: F, location: &'static Location<'static>) -> Letter
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        // SAFETY: as above; a location is for all threads.
+        unsafe { Letter::new(make(f, Some(location))) }
     }
 
     /// Makes a handle to it.
@@ -83,13 +101,14 @@ impl Drop for Callback {
     }
 }
 
-fn make<F: FnOnce() + 'static>(f: F) -> NonNull<Entry> {
+fn make<F: FnOnce() + 'static>(f: F, location: Option<&'static Location<'static>>) -> NonNull<Entry> {
     let node = Box::new(Node {
         head: Head {
             // SAFETY: the vtable is a constant, and made for `Node<F>`.
             entry: unsafe { Entry::new(&raw const *const { &OfType::<F>::VTABLE }) },
             claims: Cell::new(1),
             cancelled: Cell::new(false),
+            location,
             drop_closure: drop_closure::<F>,
             free: free::<F>,
         },
@@ -166,6 +185,12 @@ unsafe fn discard_abroad<F>(node: NonNull<Entry>) {
     unsafe { free::<F>(node) };
 }
 
+/// # Safety
+/// The node is alive, at home.
+unsafe fn describe(node: NonNull<Entry>) -> Step {
+    Step::Callback(head(node).location)
+}
+
 /// A scheduled callback, to cancel it. Dropping the handle does nothing.
 ///
 /// # asyncio
@@ -200,6 +225,23 @@ impl Handle {
     pub fn cancelled(&self) -> bool {
         head(self.node).cancelled.get()
     }
+
+    /// Where the callback was scheduled.
+    ///
+    /// # asyncio
+    /// The source traceback of a handle, which is there in debug mode only.
+    ///
+    /// # Examples
+    /// ```
+    /// evloop::run(async {
+    ///     let handle = evloop::call_soon(|| ());
+    ///     assert_eq!(handle.location().unwrap().file(), file!());
+    /// });
+    /// ```
+    #[must_use]
+    pub fn location(&self) -> Option<&'static Location<'static>> {
+        head(self.node).location
+    }
 }
 
 impl Drop for Handle {
@@ -211,6 +253,11 @@ impl Drop for Handle {
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("cancelled", &self.cancelled()).finish()
+        let mut f = f.debug_struct("Handle");
+        f.field("cancelled", &self.cancelled());
+        if let Some(location) = self.location() {
+            f.field("scheduled_at", &format_args!("{location}"));
+        }
+        f.finish()
     }
 }

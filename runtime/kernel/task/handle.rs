@@ -15,6 +15,7 @@ use super::offers::wake_all;
 use super::state::{CANCEL, CANCELLED, DONE, JOIN, OUTPUT, PANICKED, UNSEEN_PANIC};
 use super::{callback::Callback, raw, step};
 use crate::kernel::context::{Home, LoopRef, Visit, with_current};
+use crate::kernel::debug::{DebugReport, TaskInfo};
 use crate::kernel::scope::tree::NIL;
 
 /// A task, known but not owned: its name, its state, and the way to cancel it.
@@ -234,6 +235,21 @@ impl TaskRef {
         loop_ref.with(|home| home.live.borrow().get(place).map(|live| live.location)).flatten()
     }
 
+    /// Whether somebody has asked it to end, or will be told of its end.
+    fn is_known_about(&self) -> bool {
+        let header = self.header();
+        let is_known = header.side_if_any(|side| {
+            side.cancelling > 0 || side.waiters.as_ref().is_some_and(|waiters| !waiters.is_empty())
+        });
+        header.joiner.get().is_some() || is_known == Some(true)
+    }
+
+    /// Which task this is, for a report.
+    pub(crate) fn info(&self) -> TaskInfo {
+        let name = self.header().side_if_any(|side| side.name.clone()).flatten();
+        TaskInfo { id: self.id(), name, location: self.location() }
+    }
+
     /// Whether this task is the one whose step runs.
     pub(crate) fn is_current(&self) -> bool {
         // SAFETY: a counted reference.
@@ -319,7 +335,10 @@ pub struct Task<T> {
 
 impl<T> Task<T> {
     /// Lets the task run on by itself.
-    pub fn detach(self) {}
+    pub fn detach(self) {
+        // What the drop would do; it says that this is meant.
+        self.task.header().state.clear(JOIN);
+    }
 
     /// A reference that knows the task and does not own its output.
     #[must_use]
@@ -360,6 +379,24 @@ impl<T> Task<T> {
     }
 }
 
+impl<T> Task<T> {
+    /// Tells, in debug mode, that nobody will hear of the end of a task that still runs, unless that was said to be meant.
+    fn is_let_go(&self) {
+        // SAFETY: a counted reference.
+        let current = unsafe { self.task.task.block() }.home_if_current();
+        if current.is_some_and(|home| !home.debug.is_on()) {
+            return;
+        }
+        // SAFETY: as above, at home.
+        let loop_ref = unsafe { self.task.task.loop_ref() };
+        loop_ref.with(|home| {
+            if home.debug.is_on() && !home.closing.get() && !self.task.is_known_about() {
+                home.debug.tell(&DebugReport::NeverAwaited { task: self.task.info() });
+            }
+        });
+    }
+}
+
 /// The output is in the task's own memory, never in the handle.
 impl<T> Unpin for Task<T> {}
 
@@ -388,6 +425,9 @@ impl<T> Drop for Task<T> {
             let _visit = Visit::new(&loop_ref);
             // SAFETY: at home, and this handle owns the output.
             unsafe { step::drop_output(self.task.task) };
+        }
+        if !state.has(DONE) && state.has(JOIN) {
+            self.is_let_go();
         }
         // From here on nobody owns the output: the task drops it at its end, if that is still to come.
         // The reference itself ends with the field.

@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::mem;
+use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -60,6 +61,8 @@ pub(super) struct TaskVtable {
 pub(super) struct Side {
     /// `Arc`, not `Rc`: the box may be dropped on another thread once the task has ended.
     pub(super) name: Option<Arc<str>>,
+    /// Where it was created, of a task that has panicked, in debug mode.
+    pub(super) location: Option<&'static Location<'static>>,
     /// `cancel()` calls less `uncancel()` calls.
     pub(super) cancelling: u32,
     pub(super) message: Option<Arc<str>>,

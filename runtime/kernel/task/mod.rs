@@ -30,6 +30,7 @@ mod header;
 #[cfg(all(test, loom))]
 mod loom;
 mod offers;
+mod probing;
 mod raw;
 mod state;
 mod step;
@@ -42,4 +43,5 @@ pub use error::{CancelledError, Panic, TaskError};
 pub(crate) use handle::{BorrowedTask, close_all, current_task, current_task_id, live_tasks, spawn};
 pub use handle::{CallbackId, Task, TaskRef};
 pub(crate) use offers::{extend, is_queued, may_extend, note_woken, poll_again, poll_under, wake_all};
+pub(crate) use probing::{probe_tasks, tell_of_own_lock};
 pub(crate) use waker::is_task_waker;

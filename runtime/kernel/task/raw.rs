@@ -41,6 +41,7 @@ impl<F: Future> OfType<F> {
             discard: step::discard,
             deliver: step::deliver,
             discard_abroad: step::discard_abroad,
+            describe: step::describe,
         },
         poll: poll::<F>,
         drop_future: drop_future::<F>,

@@ -18,6 +18,7 @@ use super::state::{
     WOKEN,
 };
 use crate::kernel::context::{BUDGET, Home};
+use crate::kernel::debug;
 use crate::kernel::exception::{ErrorContext, discard as discard_payload};
 use crate::kernel::report::{guarded, report};
 use crate::kernel::scheduler::{Entry, ReadyList};
@@ -116,6 +117,13 @@ pub(super) unsafe fn poll(task: TaskPtr) -> bool {
 /// Alive, at home, unfinished, not being polled.
 #[cold]
 unsafe fn end_panicked(task: TaskPtr, payload: Box<dyn Any + Send>) {
+    // SAFETY: alive.
+    let header = unsafe { task.header() };
+    // SAFETY: alive.
+    if let Some(home) = unsafe { task.block() }.home_if_current().filter(|home| home.debug.is_on()) {
+        let live = home.live.borrow().get(header.live.get() as usize).copied();
+        header.side(|side| side.location = live.map(|live| live.location));
+    }
     // SAFETY: the caller's duty.
     unsafe { drop_future(task, "a destructor panicked while its task was panicking") };
     let (panic, flags) = match payload.downcast::<SeenPanic>() {
@@ -236,9 +244,10 @@ pub(super) unsafe fn drop_output(task: TaskPtr) {
     match error {
         Some(TaskError::Panicked(panic)) if unseen => {
             // SAFETY: alive, at home.
-            let name = unsafe { TaskRef::of(task) }.name();
-            let payload = panic.into_payload();
-            report(&ErrorContext::new("a task panicked and nobody awaited it", &*payload, Some(&name)));
+            let of = unsafe { TaskRef::of(task) };
+            let (name, payload) = (of.name(), panic.into_payload());
+            let context = ErrorContext::new("a task panicked and nobody awaited it", &*payload, Some(&name));
+            report(&context.created_at(of.header().side_if_any(|side| side.location).flatten()));
             discard_payload(payload);
         }
         // The payload of a panic that was seen is foreign, too.
@@ -270,6 +279,16 @@ pub(super) unsafe fn discard(entry: NonNull<Entry>) {
     unsafe { task.state() }.clear(QUEUED);
     // SAFETY: at home; the claim ends here.
     unsafe { settle(task) };
+}
+
+/// The vtable's `describe`.
+///
+/// # Safety
+/// `entry` is a task's, alive, at home.
+pub(super) unsafe fn describe(entry: NonNull<Entry>) -> debug::Step {
+    // SAFETY: a task's entry, alive, at home.
+    let task = unsafe { TaskRef::of(TaskPtr::from_entry(entry)) };
+    debug::Step::Task(task.info())
 }
 
 /// The vtable's `deliver`: a wake from abroad has arrived.

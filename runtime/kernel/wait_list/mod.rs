@@ -27,6 +27,7 @@ use std::num::NonZeroU64;
 use std::panic::{self, AssertUnwindSafe};
 use std::task::Waker;
 
+use super::debug::probe;
 use super::exception::discard;
 
 /// A line of waiting entries, in most cases plain wakers.
@@ -37,6 +38,8 @@ pub(crate) struct WaitList<E = Waker> {
     line: RefCell<Line<E>>,
     /// Nothing in it keeps it from moving to another thread, where those who wait here are not. It stays.
     stays: PhantomData<*const ()>,
+    /// What its waiters say when they are asked what they wait for.
+    operation: &'static str,
 }
 
 /// Names one entry of one [`WaitList`], for ever.
@@ -47,12 +50,19 @@ pub(crate) struct WaitKey {
 }
 
 impl<E> WaitList<E> {
+    #[allow(dead_code, reason = "what is not of an operation is of the tests")]
     pub(crate) const fn new() -> Self {
+        Self::of("a turn in a line")
+    }
+
+    /// Of those who wait in an operation: `Lock::acquire`.
+    pub(crate) const fn of(operation: &'static str) -> Self {
         WaitList {
             len: Cell::new(0),
             peak: Cell::new(0),
             line: RefCell::new(Line::new()),
             stays: PhantomData,
+            operation,
         }
     }
 
@@ -132,8 +142,12 @@ impl<E> WaitList<E> {
     ) -> bool {
         match self.line.borrow().get(key) {
             None => return false,
-            Some(entry) if is_current(entry) => return true,
-            Some(_) => {}
+            Some(entry) => {
+                probe::waits_for(|| self.operation.into());
+                if is_current(entry) {
+                    return true;
+                }
+            }
         }
         let mut fresh = fresh(); // foreign code: the entry may be gone afterwards
         let is_in_line = match self.line.borrow_mut().get_mut(key) {

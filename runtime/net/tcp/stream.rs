@@ -10,7 +10,7 @@ use socket2::{SockRef, TcpKeepalive};
 
 use super::halves::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use super::socket::{TcpSocket, linger_without_waiting};
-use crate::kernel::{Direction, Done, Reading, Source, Writing};
+use crate::kernel::{Direction, Done, Progress, Reading, Source, Writing};
 use crate::net::address::{ToSocketAddrs, some_addresses};
 
 /// A TCP connection.
@@ -187,11 +187,12 @@ impl TcpStream {
     /// `loop.sock_sendall`.
     pub fn write_all<'a>(&'a self, mut buffer: &'a [u8]) -> impl Future<Output = io::Result<()>> + Send + 'a {
         let trivial = buffer.is_empty();
+        let mut progress = Progress::new("TcpStream::write_all", buffer.len());
         let operation = self.source.io_when(Writing, move |io| {
             if buffer.is_empty() {
                 return Ok(Done::more(()));
             }
-            match send(io, buffer)? {
+            match progress.note(send(io, buffer))? {
                 0 => Err(io::ErrorKind::WriteZero.into()),
                 n if n == buffer.len() => Ok(Done::more(())),
                 n => {

@@ -195,7 +195,7 @@ impl<C: Children + Unpin, M: Mode<C> + Unpin + 'static> Future for Gathering<C, 
         assert!(!this.over, "a gather was polled after it was ready");
         let all_ended = this.news.all_ended();
         if (!this.news.tasks().is_empty() && this.attend(cx, all_ended)) || this.scope.holds() {
-            this.news.wake_later(cx);
+            this.news.wake_later("gather of", cx);
             return Poll::Pending;
         }
         if let Some(output) = this.decision() {
@@ -203,7 +203,7 @@ impl<C: Children + Unpin, M: Mode<C> + Unpin + 'static> Future for Gathering<C, 
             this.scope.release();
             return Poll::Ready(output);
         }
-        this.news.wake_later(cx);
+        this.news.wake_later("gather of", cx);
         Poll::Pending
     }
 }

@@ -17,7 +17,8 @@ use super::child::{Child, Membership};
 use super::error::GroupClosed;
 use super::slots::{Queued, Slots};
 use crate::kernel::{
-    Delivery, LoopHandle, Panic, Task, TaskRef, guarded, report_panic, spawn_here, with_current,
+    Delivery, LoopHandle, Panic, Task, TaskRef, guarded, probe, report_panic, spawn_here,
+    with_current,
 };
 use crate::tasks::NoRunningLoop;
 
@@ -101,6 +102,13 @@ impl<E: 'static> Members<E> {
             cx.waker().wake_by_ref();
         }
         !just_now
+    }
+
+    /// Says which children the group waits for.
+    pub(super) fn say_who_is_left(&self) {
+        probe::waits_for_tasks("the children of its TaskGroup:", || {
+            self.children.borrow().iter().map(|(_, child)| child.id()).collect()
+        });
     }
 
     pub(super) fn is_open(&self) -> bool {

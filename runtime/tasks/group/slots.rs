@@ -19,7 +19,7 @@ pub(super) struct Slots {
 
 impl Slots {
     pub(super) fn new(limit: usize) -> Self {
-        Self { free: Cell::new(limit), line: WaitList::new() }
+        Self { free: Cell::new(limit), line: WaitList::of("room in its TaskGroup") }
     }
 
     fn take(&self) -> bool {

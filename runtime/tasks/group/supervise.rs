@@ -149,6 +149,7 @@ fn wait<E: 'static>(scope: &mut Scope, members: &Members<E>, cx: &mut Context<'_
     {
         members.forward(&delivery);
     }
+    members.say_who_is_left();
     Poll::Pending
 }
 

@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use crate::kernel::probe;
+
 /// What a child leaves for its handle.
 enum Outcome<T> {
     Open(Option<Waker>),
@@ -90,6 +92,7 @@ impl<T> Future for ScopedChild<T> {
             }
         };
         drop(former);
+        probe::waits_for(|| "a child of its scope".into());
         Poll::Pending
     }
 }

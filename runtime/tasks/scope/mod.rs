@@ -21,6 +21,7 @@ mod handle;
 mod ready;
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::mem;
@@ -36,6 +37,8 @@ pub use handle::ScopedChild;
 
 use handle::{Promised, slot};
 use ready::{Bell, ChildKey, ReadyList};
+
+use crate::kernel::probe;
 
 /// Runs `body` with a [`Scope`] in which it starts children: futures of the current task that run beside it
 /// and may borrow what was there before the scope. Gives the body's value when the body and all children have
@@ -114,7 +117,11 @@ pub async fn scope<'env, R>(body: impl AsyncFnOnce(Scope<'env>) -> R) -> R {
     let mut body = pin!(body(Scope { children: children.0.clone() }));
     let mut value = None;
     poll_fn(|cx| {
-        for key in children.0.ready.take(cx.waker()) {
+        let mut woken = children.0.ready.take(cx.waker());
+        if probe::asked() {
+            woken = children.0.everybody();
+        }
+        for key in woken {
             if key != ChildKey::BODY {
                 children.0.poll(key);
             } else if value.is_none() {
@@ -247,6 +254,14 @@ impl<'env> Children<'env> {
         let waker = Waker::from(bell.clone());
         entry.insert(Slot { born, child: Some(Child { future, bell, waker }) });
         key
+    }
+
+    /// The body, and the children in order of birth.
+    fn everybody(&self) -> VecDeque<ChildKey> {
+        let slots = self.slots.borrow();
+        let mut all: Vec<_> = slots.iter().map(|(index, slot)| ChildKey { index, born: slot.born }).collect();
+        all.sort_unstable_by_key(|key| key.born);
+        std::iter::once(ChildKey::BODY).chain(all).collect()
     }
 
     fn all_ended(&self) -> bool {
