@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use super::clock::real_now;
 use super::context::{Home, LoopRef, Shared, with_current};
+use super::debug::{DebugReport, Stuck};
 use super::loop_handle::LoopHandle;
 use super::reactor::Punctual;
 use super::report::guarded;
-use super::debug::{DebugReport, Stuck};
 use super::run_error::RunError;
 use super::source::apply;
 use super::task::{BorrowedTask, TaskError, TaskRef, close_all, is_task_waker, live_tasks, probe_tasks};

@@ -94,7 +94,11 @@ impl Debug {
     pub(crate) fn watch(&self, step: Step, run: impl FnOnce()) {
         self.told_stuck.set(false);
         // The step may end the loop and this with it: nothing is borrowed while it runs.
-        let watchdog = self.watchdog.borrow_mut().get_or_insert_with(|| Watchdog::start(self.slow(), &self.sink)).clone();
+        let watchdog = self
+            .watchdog
+            .borrow_mut()
+            .get_or_insert_with(|| Watchdog::start(self.slow(), &self.sink))
+            .clone();
         watchdog.begin(step);
         run();
         if let Some(took) = watchdog.end() {

@@ -74,7 +74,11 @@ impl fmt::Display for DebugReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::StillRunning { step, running } => {
-                write!(f, "{step} has been running for {:.3} seconds and holds the loop up", running.as_secs_f64())
+                write!(
+                    f,
+                    "{step} has been running for {:.3} seconds and holds the loop up",
+                    running.as_secs_f64()
+                )
             }
             Self::SlowStep { step, took } => write!(f, "{step} took {:.3} seconds", took.as_secs_f64()),
             Self::Stuck(stuck) => stuck.fmt(f),

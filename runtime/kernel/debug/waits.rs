@@ -229,9 +229,16 @@ mod tests {
     fn circles_are_found_once_and_lines_are_none() {
         assert!(circles_of(&[]).is_empty());
         assert!(circles_of(&[(1, &[2]), (2, &[3]), (3, &[])]).is_empty());
-        assert!(circles_of(&[(1, &[2, 3]), (2, &[4]), (3, &[4]), (4, &[])]).is_empty(), "two ways, no way back");
+        assert!(
+            circles_of(&[(1, &[2, 3]), (2, &[4]), (3, &[4]), (4, &[])]).is_empty(),
+            "two ways, no way back"
+        );
         assert_eq!(circles_of(&[(1, &[1])]), [[1]]);
-        assert_eq!(circles_of(&[(1, &[2]), (2, &[3]), (3, &[2])]), [[2, 3]], "who waits for a circle is in none");
+        assert_eq!(
+            circles_of(&[(1, &[2]), (2, &[3]), (3, &[2])]),
+            [[2, 3]],
+            "who waits for a circle is in none"
+        );
         assert_eq!(circles_of(&[(5, &[7]), (6, &[5]), (7, &[6])]), [[5, 7, 6]]);
         assert_eq!(circles_of(&[(1, &[2, 3]), (2, &[1]), (3, &[1])]), [[1, 2], [1, 3]]);
         assert!(circles_of(&[(1, &[99])]).is_empty(), "who has ended is in none");
@@ -247,13 +254,17 @@ mod tests {
     #[test]
     fn what_is_waited_for_is_said_in_words() {
         assert_eq!(task(1, &[2, 99]).to_string(), "t1: waits for the end of t2, Task-99, which has ended");
-        let waits = Wait::new(Said { what: "Lock::acquire".into(), how: "held by", tasks: vec![3] }, |_| None);
+        let waits =
+            Wait::new(Said { what: "Lock::acquire".into(), how: "held by", tasks: vec![3] }, |_| None);
         assert_eq!(waits.what(), "Lock::acquire, held by Task-3, which has ended");
         let info = TaskInfo { id: 4, name: None, location: None };
         let of = |said| TaskWaits::of(info.clone(), said, |_| None).to_string();
         assert_eq!(of(vec![]), "Task-4: waits for something that does not say what it is");
         let said = |what: &'static str| Said { what: what.into(), ..Said::default() };
-        assert_eq!(of(vec![said("Queue::get"), said("Event::wait")]), "Task-4: waits for Queue::get; Event::wait");
+        assert_eq!(
+            of(vec![said("Queue::get"), said("Event::wait")]),
+            "Task-4: waits for Queue::get; Event::wait"
+        );
         assert_eq!(TaskWaits::ready(info).to_string(), "Task-4: ready to run");
     }
 
@@ -261,6 +272,9 @@ mod tests {
     fn a_deadlock_is_said_in_words() {
         let text = Stuck::new(vec![task(1, &[2]), task(2, &[1]), task(3, &[3])]).to_string();
         let circles: Vec<_> = text.lines().filter(|line| line.starts_with("a deadlock")).collect();
-        assert_eq!(circles, ["a deadlock: t1 waits for t2, t2 waits for t1", "a deadlock: t3 waits for itself"]);
+        assert_eq!(
+            circles,
+            ["a deadlock: t1 waits for t2, t2 waits for t1", "a deadlock: t3 waits for itself"]
+        );
     }
 }

@@ -50,7 +50,8 @@ impl Watchdog {
         let shared = Arc::new(Shared { state: Mutex::new(state), news: Condvar::new() });
         let (seen, sink) = (shared.clone(), sink.clone());
         // Without a thread, a slow step is told of when it is over.
-        let _ = thread::Builder::new().name("evloop-watchdog".to_owned()).spawn(move || keep_watch(&seen, &sink));
+        let _ =
+            thread::Builder::new().name("evloop-watchdog".to_owned()).spawn(move || keep_watch(&seen, &sink));
         Self(Arc::new(Leash(shared)))
     }
 

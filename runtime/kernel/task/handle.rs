@@ -12,7 +12,7 @@ use super::awaiting::{NOWHERE, push_waiter, remove_waiter};
 use super::error::TaskError;
 use super::header::{Header, TaskPtr, Waiter};
 use super::offers::wake_all;
-use super::state::{CANCEL, CANCELLED, DONE, JOIN, OUTPUT, PANICKED, UNSEEN_PANIC};
+use super::state::{CANCEL, CANCELLED, DONE, HEARD_OF, JOIN, OUTPUT, PANICKED, UNSEEN_PANIC};
 use super::{callback::Callback, raw, step};
 use crate::kernel::context::{Home, LoopRef, Visit, with_current};
 use crate::kernel::debug::{DebugReport, TaskInfo};
@@ -235,9 +235,18 @@ impl TaskRef {
         loop_ref.with(|home| home.live.borrow().get(place).map(|live| live.location)).flatten()
     }
 
+    /// Says that somebody hears of the task's end, whatever becomes of its handle.
+    #[inline]
+    pub(crate) fn is_heard_of(&self) {
+        self.header().state.set(HEARD_OF);
+    }
+
     /// Whether somebody has asked it to end, or will be told of its end.
     fn is_known_about(&self) -> bool {
         let header = self.header();
+        if header.state.has(HEARD_OF) {
+            return true;
+        }
         let is_known = header.side_if_any(|side| {
             side.cancelling > 0 || side.waiters.as_ref().is_some_and(|waiters| !waiters.is_empty())
         });

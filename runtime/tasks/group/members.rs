@@ -17,8 +17,7 @@ use super::child::{Child, Membership};
 use super::error::GroupClosed;
 use super::slots::{Queued, Slots};
 use crate::kernel::{
-    Delivery, LoopHandle, Panic, Task, TaskRef, guarded, probe, report_panic, spawn_here,
-    with_current,
+    Delivery, LoopHandle, Panic, Task, TaskRef, guarded, probe, report_panic, spawn_here, with_current,
 };
 use crate::tasks::NoRunningLoop;
 
@@ -142,6 +141,7 @@ impl<E: 'static> Members<E> {
         let place = self.children.borrow().vacant_key();
         let child = Child::new(future, Membership::new(self.clone(), place));
         let Ok(task) = spawn_here(child, location) else { panic!("{NoRunningLoop}") };
+        task.is_heard_of();
         // In a loop that is being dropped it was born cancelled, and has left already.
         if !task.done() {
             let inserted = self.children.borrow_mut().insert(task.task_ref());

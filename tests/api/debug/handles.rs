@@ -4,7 +4,9 @@ use std::future::pending;
 
 use evloop::debug::DebugReport;
 use evloop::time::secs;
-use evloop::{AllCompleted, EventLoop, TaskGroup, TaskRef, create_task, gather, sleep, wait, wait_for, yield_now};
+use evloop::{
+    AllCompleted, EventLoop, TaskGroup, TaskRef, create_task, gather, sleep, wait, wait_for, yield_now,
+};
 
 use super::{texts, told_virtually};
 

@@ -5,8 +5,8 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use evloop::{Lock, create_task, current_task, wait_for, yield_now};
 use evloop::time::secs;
+use evloop::{Lock, create_task, current_task, wait_for, yield_now};
 
 use super::{texts, told_virtually};
 

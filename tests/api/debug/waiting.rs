@@ -7,8 +7,8 @@ use evloop::debug::{TaskWaits, waiting};
 use evloop::time::{millis, secs};
 use evloop::{
     AllCompleted, Barrier, Condition, Event, Lock, Promise, Queue, Semaphore, Task, TaskGroup, as_completed,
-    catch_cancel, create_task, finally, gather, on_cancel, race, scope, select, shield, sleep, to_thread, wait, wait_for,
-    yield_now,
+    catch_cancel, create_task, finally, gather, on_cancel, race, scope, select, shield, sleep, to_thread,
+    wait, wait_for, yield_now,
 };
 
 use crate::support::forever_with;
@@ -159,7 +159,10 @@ async fn who_waits_for_a_lock_names_its_holder() {
     gone.await.unwrap();
     let wants = lock.clone();
     let said = words(async move { drop(wants.acquire().await) }).await;
-    assert!(said.starts_with("Lock::acquire, held by Task-") && said.ends_with(", which has ended"), "{said}");
+    assert!(
+        said.starts_with("Lock::acquire, held by Task-") && said.ends_with(", which has ended"),
+        "{said}"
+    );
 }
 
 #[evloop::test]

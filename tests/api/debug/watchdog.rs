@@ -83,7 +83,10 @@ fn a_callback_of_another_thread_and_one_of_a_timer_are_named_by_their_places() {
     let mut event_loop = builder.slow_callback_duration(Duration::ZERO).build().unwrap();
     let proxy = event_loop.handle().proxy();
     let line = line!() + 1;
-    std::thread::spawn(move || proxy.call_soon(|| get_running_loop().unwrap().stop())).join().unwrap().unwrap();
+    std::thread::spawn(move || proxy.call_soon(|| get_running_loop().unwrap().stop()))
+        .join()
+        .unwrap()
+        .unwrap();
     event_loop.run_forever().unwrap();
     let timer = line!() + 1;
     event_loop.handle().call_later(Duration::ZERO, || get_running_loop().unwrap().stop());
@@ -156,7 +159,10 @@ fn the_reports_say_what_happened() {
         text.starts_with(&format!("a step of task {step} created at {place}")) && text.ends_with(end)
     };
     let texts: Vec<_> = told.try_iter().map(|report| report.to_string()).collect();
-    assert!(texts.iter().any(|text| is_of(text, "quick", "seconds") && text.contains(" took 0.0")), "{texts:?}");
+    assert!(
+        texts.iter().any(|text| is_of(text, "quick", "seconds") && text.contains(" took 0.0")),
+        "{texts:?}"
+    );
     let (step, running) = (Step::Callback(None), millis(350));
     assert_eq!(step.to_string(), "a callback");
     assert_eq!(running.as_secs_f64(), 0.35);
