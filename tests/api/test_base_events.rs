@@ -7,7 +7,6 @@
 //! * `test_shutdown_default_executor_timeout`: the end of a run waits for no blocking job at all, see `test_threads`.
 //! * `test_call_later_negative_delays`: a `Duration` is not negative; a time that has passed stands for it.
 //! * `test_check_thread`: a `LoopHandle` is `!Send`, so the compiler refuses a foreign thread.
-//! * `test_set_debug`, `test_env_var_debug`, `test_log_slow_callbacks`: no debug mode yet.
 //! * `test_run_until_complete_loop`: a task of another loop can be awaited, see `test_tasks`.
 //! * `test_default_exc_handler_broken`: the default handler cannot be replaced; writing to a closed standard
 //!   error is ignored.
@@ -287,4 +286,50 @@ fn a_destructor_that_runs_while_main_is_dropped_sees_the_loop() {
     handle.stop();
     assert!(event_loop.run_until_complete(forever_with(guard)).is_err());
     assert_eq!(seen.take(), Some(true));
+}
+
+#[test]
+fn test_set_debug() {
+    let event_loop = virtual_loop();
+    let handle = event_loop.handle();
+    handle.set_debug(true);
+    assert!(handle.get_debug());
+    handle.set_debug(false);
+    assert!(!handle.get_debug());
+    drop(event_loop);
+    assert!(!handle.get_debug());
+}
+
+#[test]
+fn test_env_var_debug() {
+    use crate::debug::switch::debug_mode_with;
+    assert!(!debug_mode_with(None).0);
+    assert!(debug_mode_with(Some("1")).0);
+}
+
+#[test]
+fn test_log_slow_callbacks() {
+    let (builder, told) = crate::debug::told();
+    let mut event_loop = builder.slow_callback_duration(std::time::Duration::ZERO).build().unwrap();
+    let handle = event_loop.handle();
+    let stop_loop_cb = {
+        let handle = handle.clone();
+        handle.clone().call_soon(move || handle.stop())
+    };
+    event_loop.run_forever().unwrap();
+    let said: Vec<_> = told.try_iter().map(|report| report.to_string()).collect();
+    let place = stop_loop_cb.location().unwrap();
+    let begins = format!("a callback scheduled at {place} took 0.");
+    assert!(said.iter().any(|text| text.starts_with(&begins) && text.ends_with(" seconds")), "{said:?}");
+    drop(said);
+
+    let task = handle.create_task({
+        let handle = handle.clone();
+        async move { handle.stop() }
+    });
+    task.set_name("stop_loop_coro");
+    event_loop.run_forever().unwrap();
+    let said: Vec<_> = told.try_iter().map(|report| report.to_string()).collect();
+    let begins = format!("a step of task stop_loop_coro created at {}:", file!());
+    assert!(said.iter().any(|text| text.starts_with(&begins) && text.contains(" took 0.")), "{said:?}");
 }

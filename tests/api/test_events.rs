@@ -6,7 +6,6 @@
 //! * `test_close_running_event_loop`: a running loop is borrowed, so it cannot be dropped.
 //! * `test_close`: on a closed loop callbacks are dropped and their handles say cancelled, tasks panic with
 //!   the remedy, a proxy returns an error.
-//! * `test_handle_source_traceback`: no debug mode yet.
 //! * `test_timer_comparison`: handles are not compared; their `when()` is.
 //! * `test_run_in_executor`, `test_run_in_executor_cancel`: `to_thread`.
 
@@ -485,4 +484,23 @@ mod descriptors {
         assert_eq!(main.result().map(Result::unwrap), Some(&true));
         assert!(handle.iterations() <= 5, "{} iterations", handle.iterations());
     }
+}
+
+#[evloop::test]
+async fn test_handle_source_traceback() {
+    let event_loop = get_running_loop().unwrap();
+    let line = line!() + 1;
+    let handles = [call_soon(|| ()), event_loop.call_soon(|| ())];
+    let timers = [call_later(secs(1), || ()), event_loop.call_at(now(), || ())];
+    let places =
+        handles.iter().map(|handle| handle.location()).chain(timers.iter().map(|timer| timer.location()));
+    for (place, line) in places.zip([line, line, line + 1, line + 1]) {
+        let place = place.expect("it was scheduled here");
+        assert_eq!((place.file(), place.line()), (file!(), line));
+    }
+    let shown = format!("{:?}", handles[0]);
+    assert_eq!(
+        shown,
+        format!("Handle {{ cancelled: false, scheduled_at: {} }}", handles[0].location().unwrap())
+    );
 }

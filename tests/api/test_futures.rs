@@ -8,7 +8,6 @@
 //!   value of a `Result`, which nobody reports. What is reported is a task's panic; the tests of that name
 //!   ask the same questions of it.
 //! * `test_tb_logger_not_called_after_cancel`: that a task's panic is reported all the same is in `test_tasks`.
-//! * `test_future_source_traceback`, `test_future_exception_never_retrieved_debug`: no debug mode yet.
 //! * `test_remove_done_callback`: a registration has an id of its own, so one call removes one callback.
 //! * `test_wrap_future_cancel`: see `test_threads::a_function_that_was_not_begun_never_runs`.
 
@@ -207,6 +206,33 @@ async fn test_future_exception_never_retrieved() {
     yield_now().await;
     let message = "a task panicked and nobody awaited it";
     assert_eq!(said.take(), [format!("{message} / Some(\"careless\") / {message} (task careless): boom")]);
+}
+
+#[evloop::test]
+async fn test_future_exception_never_retrieved_debug() {
+    let said = Log::new();
+    let sink = said.clone();
+    let event_loop = evloop::get_running_loop().unwrap();
+    event_loop.set_debug(true);
+    event_loop.set_exception_handler(move |context| {
+        sink.push(format!("{} {context}", context.task_location().unwrap()));
+    });
+    let task = create_task(async { panic!("boom") });
+    task.set_name("careless");
+    let place = task.location().unwrap();
+    task.detach();
+    yield_now().await;
+    let text = format!("a task panicked and nobody awaited it (task careless created at {place}): boom");
+    assert_eq!(said.take(), [format!("{place} {text}")]);
+}
+
+#[test]
+fn test_future_source_traceback() {
+    let line = line!() + 1;
+    let (made, by_default) = (Promise::<u8>::new(), Promise::<u8>::default());
+    for promise in [&made, &made.clone(), &by_default] {
+        assert_eq!((promise.location().file(), promise.location().line()), (file!(), line));
+    }
 }
 
 #[evloop::test]

@@ -563,3 +563,27 @@ fn the_main_attribute_runs_any_async_fn() {
 async fn a_test_in_which_nothing_can_happen_any_more_fails() {
     std::future::pending::<()>().await;
 }
+
+/// Whether the loop of a run is in debug mode.
+fn is_debug(runner: evloop::RunnerBuilder) -> bool {
+    runner.build().unwrap().run(async { get_running_loop().unwrap().get_debug() }).unwrap()
+}
+
+#[test]
+fn test_asyncio_run_debug() {
+    use crate::debug::switch::debug_mode_with;
+    assert!(is_debug(Runner::builder().debug(true)));
+    assert!(!is_debug(Runner::builder().debug(false)));
+    assert_eq!(is_debug(Runner::builder()), std::env::var_os("EVLOOP_DEBUG").is_some());
+    assert!(debug_mode_with(Some("1")).1, "and by the environment");
+}
+
+#[test]
+fn test_non_debug() {
+    assert!(!is_debug(Runner::builder().debug(false).event_loop(evloop::EventLoop::builder().debug(true))));
+}
+
+#[test]
+fn test_debug() {
+    assert!(is_debug(Runner::builder().debug(true).event_loop(evloop::EventLoop::builder().debug(false))));
+}

@@ -43,6 +43,7 @@ tests! {
     a_runner_that_does_not_want_it_leaves_it_alone => "", End::Signal(INT);
     listeners_of_the_program_come_first => "ctrl_c\nmain: cancelled\n", End::Code(130);
     the_attribute_is_a_run => "", End::Code(130);
+    to_listen_to_it_alone_is_to_wait_for_nothing => "all tasks are stuck\n", End::Code(7);
     what_main_panics_with_goes_through => "", End::Code(101);
 }
 
@@ -348,4 +349,15 @@ fn what_main_panics_with_goes_through() {
     run(async {
         panic!("main's");
     });
+}
+
+/// In debug mode, a program that waits for ever is told of, though Ctrl-C could still come.
+fn to_listen_to_it_alone_is_to_wait_for_nothing() {
+    let event_loop = EventLoop::builder().debug(true).on_debug_report(|report| {
+        if let evloop::debug::DebugReport::Stuck(stuck) = report {
+            println!("{}", stuck.to_string().split_once(':').unwrap().0);
+            std::process::exit(7);
+        }
+    });
+    let _ = Runner::builder().event_loop(event_loop).build().unwrap().run(pending::<()>());
 }

@@ -3,7 +3,7 @@
 mod handles;
 mod locks;
 mod silence;
-mod switch;
+pub(crate) mod switch;
 mod waiting;
 mod watchdog;
 
@@ -13,7 +13,7 @@ use evloop::debug::DebugReport;
 use evloop::{Builder, Clock, EventLoop};
 
 /// Settings of a loop in debug mode, and what it tells.
-fn told() -> (Builder, mpsc::Receiver<DebugReport>) {
+pub(crate) fn told() -> (Builder, mpsc::Receiver<DebugReport>) {
     let (sender, told) = mpsc::channel();
     let builder = EventLoop::builder().debug(true).on_debug_report(move |report| {
         let _ = sender.send(report.clone());

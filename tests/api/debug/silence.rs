@@ -3,9 +3,11 @@
 use std::future::{pending, poll_fn};
 use std::rc::Rc;
 use std::task::Poll;
+use std::thread;
 use std::time::Duration;
 
 use evloop::debug::DebugReport;
+use evloop::time::secs;
 use evloop::{Clock, EventLoop, Lock, Promise, Queue, RunError, create_task, yield_now};
 
 use super::told;
@@ -70,7 +72,7 @@ fn in_debug_mode_the_silence_is_told_of_once_and_the_loop_goes_on_waiting() {
         let mut event_loop = builder.clock(clock).build().unwrap();
         // A waker that another thread holds, of which the loop knows nothing.
         let (wake, woken) = futures::channel::oneshot::channel();
-        let thread = std::thread::spawn(move || {
+        let thread = thread::spawn(move || {
             let stuck = loop {
                 match told.recv().unwrap() {
                     DebugReport::Stuck(stuck) => break stuck,
@@ -146,4 +148,58 @@ fn a_panic_of_a_task_that_is_asked_is_its_own() {
     assert!(!other.done());
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(poll_once(&mut other.join(), &mut cx).is_pending());
+}
+
+/// Waits, while others may have something to say, for longer than the silence that would be told of.
+fn waits_quietly(
+    prepare: impl FnOnce(&evloop::LoopHandle) -> Box<dyn std::any::Any> + Send + 'static,
+) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        let (builder, told) = told();
+        let mut event_loop = builder.build().unwrap();
+        let kept = prepare(&event_loop.handle());
+        let (wake, woken) = futures::channel::oneshot::channel();
+        let waker = thread::spawn(move || {
+            pause(Duration::from_millis(1300));
+            wake.send(()).unwrap();
+        });
+        event_loop.run_until_complete(woken).unwrap().unwrap();
+        waker.join().unwrap();
+        drop(kept);
+        assert!(!told.try_iter().any(|report| matches!(report, DebugReport::Stuck(_))));
+    })
+}
+
+#[test]
+fn a_loop_to_which_something_may_still_come_is_not_silent() {
+    let quiet = [
+        waits_quietly(|handle| Box::new(handle.proxy())),
+        waits_quietly(|handle| Box::new(handle.call_later(secs(60), || ()))),
+        waits_quietly(|handle| {
+            Box::new(handle.create_task(async {
+                let listener = evloop::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+                listener.accept().await.is_ok()
+            }))
+        }),
+        waits_quietly(|handle| {
+            let (end, ended) = std::sync::mpsc::channel::<()>();
+            handle.create_task(evloop::to_thread(move || ended.recv().is_ok())).detach();
+            Box::new(end)
+        }),
+    ];
+    for thread in quiet {
+        thread.join().unwrap();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_loop_that_listens_to_a_signal_is_not_silent() {
+    let quiet = waits_quietly(|handle| {
+        Box::new(handle.create_task(async {
+            let mut signals = evloop::signal::signal(evloop::signal::Signal::SIGUSR2).unwrap();
+            signals.recv().await;
+        }))
+    });
+    quiet.join().unwrap();
 }

@@ -1,5 +1,6 @@
 //! How debug mode is turned on and off, and who is told.
 
+use std::process::Command;
 use std::sync::mpsc;
 
 use evloop::debug::DebugReport;
@@ -7,6 +8,36 @@ use evloop::{Clock, EventLoop, RunError, Runner, create_task, get_running_loop, 
 
 use super::{told, told_virtually};
 use crate::support::forever_with;
+
+/// Whether a loop of a process in whose environment `EVLOOP_DEBUG` is this, or is not, is in debug mode: one that was
+/// made by hand, and the one of `run`.
+pub(crate) fn debug_mode_with(value: Option<&str>) -> (bool, bool) {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child
+        .args(["--exact", "debug::switch::what_the_environment_says", "--nocapture"])
+        .env_remove("EVLOOP_DEBUG");
+    child.envs(value.map(|value| ("EVLOOP_DEBUG", value)));
+    let output = child.output().unwrap();
+    assert!(output.status.success());
+    let said = String::from_utf8(output.stdout).unwrap();
+    (said.contains("by hand: true"), said.contains("of run: true"))
+}
+
+/// The other side of [`debug_mode_with`].
+#[test]
+fn what_the_environment_says() {
+    let by_hand = EventLoop::new().unwrap().handle().get_debug();
+    let of_run = evloop::run(async { get_running_loop().unwrap().get_debug() });
+    assert_eq!(by_hand, of_run);
+    println!("by hand: {by_hand}, of run: {of_run}");
+}
+
+#[test]
+fn the_builder_is_asked_before_the_environment() {
+    assert_eq!(debug_mode_with(Some("0")), (false, false));
+    assert_eq!(debug_mode_with(Some("")), (false, false));
+    assert_eq!(debug_mode_with(Some("yes")), (true, true));
+}
 
 #[test]
 fn the_builder_and_the_runner_decide_and_the_runner_has_the_last_word() {

@@ -11,8 +11,6 @@ use evloop::{
     wait, wait_for, yield_now,
 };
 
-use crate::support::forever_with;
-
 /// What a task waits for that does this, in words.
 async fn words(future: impl Future<Output = ()> + 'static) -> String {
     let task = create_task(future);
@@ -33,7 +31,7 @@ async fn words_of(task: &Task<()>) -> String {
 
 #[evloop::test]
 async fn every_primitive_says_what_it_is() {
-    assert_eq!(words(async { drop(Queue::<u8>::new(0).get().await) }).await, "Queue::get");
+    assert_eq!(words(nothing_to_get()).await, "Queue::get");
     let full = async {
         let queue = Queue::new(1);
         queue.put(1).await.unwrap();
@@ -48,7 +46,7 @@ async fn every_primitive_says_what_it_is() {
     assert_eq!(words(unfinished).await, "Queue::join");
     assert_eq!(words(async { Event::new().wait().await }).await, "Event::wait");
     assert_eq!(words(async { drop(Semaphore::new(0).acquire().await) }).await, "Semaphore::acquire");
-    assert_eq!(words(async { drop(Barrier::new(2).wait().await) }).await, "Barrier::wait");
+    assert_eq!(words(async { _ = Barrier::new(2).wait().await }).await, "Barrier::wait");
     let condition = async {
         let (lock, condition) = (Lock::new(()), Condition::new());
         let guard = lock.acquire().await;
@@ -114,7 +112,7 @@ async fn who_waits_for_tasks_names_them() {
 
 #[evloop::test]
 async fn who_waits_for_several_things_names_all() {
-    let branches = || (async { drop(Queue::<u8>::new(0).get().await) }, async { Event::new().wait().await });
+    let branches = || (nothing_to_get(), async { Event::new().wait().await });
     let both = "Queue::get; Event::wait";
     assert_eq!(words(async move { race(branches()).await }).await, both);
     let selected = async {
@@ -124,13 +122,13 @@ async fn who_waits_for_several_things_names_all() {
     assert_eq!(words(selected).await, both);
     let borrowed = async {
         scope(async |s| {
-            s.spawn(async { drop(Queue::<u8>::new(0).get().await) });
+            s.spawn(nothing_to_get());
             Event::new().wait().await;
         })
         .await;
     };
     assert_eq!(words(borrowed).await, "Event::wait; Queue::get", "the body first");
-    let limited = async { drop(wait_for(async { Event::new().wait().await }, secs(3)).await) };
+    let limited = async { _ = wait_for(async { Event::new().wait().await }, secs(3)).await };
     assert_eq!(words(limited).await, "Event::wait; a time that is 3s away");
     let caught = async { drop(catch_cancel(async { Event::new().wait().await }).await) };
     assert_eq!(words(caught).await, "Event::wait");
@@ -138,10 +136,14 @@ async fn who_waits_for_several_things_names_all() {
     assert_eq!(words(cleaned).await, "Event::wait");
 }
 
+async fn nothing_to_get() {
+    assert!(Queue::<u8>::new(0).get().await.is_err());
+}
+
 type Branch = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 fn branches_pinned() -> (Branch, Branch) {
-    (Box::pin(async { drop(Queue::<u8>::new(0).get().await) }), Box::pin(async { Event::new().wait().await }))
+    (Box::pin(nothing_to_get()), Box::pin(async { Event::new().wait().await }))
 }
 
 #[evloop::test]
@@ -258,5 +260,4 @@ fn outside_of_a_loop_there_is_nobody_to_ask() {
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     let text = crate::support::panic_of(|| crate::support::poll_once(&mut waiting(), &mut cx));
     assert!(text.contains("waiting() needs a running loop"), "{text}");
-    drop(forever_with(()));
 }

@@ -2,12 +2,14 @@
 //! threads in files of their own.
 //!
 //! Deviations and what has no counterpart (the files say more):
-//! * `test_context_*`, `test_get_context`, `test_env_var_debug`: not there yet.
+//! * `test_context_*`, `test_get_context`: not there yet.
 //! * `test_other_loop_future`: not an error. A task may be awaited from another loop of its thread, see
 //!   `a_task_of_another_loop_can_be_awaited`; other threads cannot have it (`!Send`).
-//! * `test_get_stack`, `test_task_repr_wait_for`: a future's frames cannot be seen from outside.
-//! * `test_log_destroyed_pending_task`: a task cannot be lost, its loop owns it; a loop that ends drops it
-//!   without a word.
+//! * `test_get_stack`: a future's frames cannot be seen from outside.
+//! * `test_task_repr_wait_for`: what a task waits for is asked of it by [`waiting`](evloop::debug::waiting), and is no part of
+//!   its `Debug`, which asks nobody.
+//! * `test_log_destroyed_pending_task`: a task cannot be lost, its loop owns it; a loop that ends drops it,
+//!   and says so in debug mode: `debug::handles`.
 //! * `test_tb_logger_not_called_after_cancel`: a panic is reported all the same, since to cancel a finished
 //!   task changes nothing.
 //! * `test_sleep`'s value: a sleep gives none.
@@ -414,4 +416,26 @@ fn test_other_loop_future() {
     assert!(awaiter.result().is_none(), "woken, not run");
     here.run_once(None).unwrap();
     assert_eq!(awaiter.take_result().unwrap().unwrap(), "from there");
+}
+
+#[evloop::test]
+async fn test_task_repr_wait_for() {
+    let promise = evloop::Promise::<()>::new();
+    let place = promise.location();
+    let task = create_task(async move { promise.await.is_ok() });
+    yield_now().await;
+    let table = evloop::debug::waiting().await;
+    let (name, created) = (task.name(), task.location().unwrap());
+    assert_eq!(
+        table[1].to_string(),
+        format!("{name} created at {created}: waits for Promise made at {place}")
+    );
+    task.cancel();
+}
+
+#[test]
+fn test_env_var_debug() {
+    use crate::debug::switch::debug_mode_with;
+    assert!(!debug_mode_with(None).1);
+    assert!(debug_mode_with(Some("1")).1);
 }
