@@ -87,7 +87,8 @@ impl Builder {
 
     /// Whether to end with [`RunError::Stuck`](crate::RunError::Stuck) when nothing can happen any more:
     /// nothing is ready, no timer is set, no pool job or proxy exists, nobody waits for a descriptor, and for
-    /// one real second nobody has rung. It works on the virtual clock, where tests use it; off by default.
+    /// one real second nobody has rung. The error says what each task waits for and who waits for whom in a circle; each
+    /// is polled once more for that. It works on the virtual clock, where tests use it; off by default.
     pub fn detect_stuck(mut self, detect: bool) -> Self {
         self.settings.detect_stuck = detect;
         self

@@ -19,7 +19,7 @@ use crate::kernel::Place;
 ///
 /// Between two `await`s no other task runs, so a lock is only needed for what must stay untouched
 /// *across* an `await`; for the rest a `RefCell` does. Share a lock between tasks by `Rc<Lock<T>>`.
-/// A task that acquires a lock it already holds waits for ever.
+/// A task that acquires a lock it already holds waits for ever, which [debug mode](crate::debug) tells at once.
 ///
 /// # asyncio
 /// `asyncio.Lock`, except that it contains what it protects and that its guard releases it.

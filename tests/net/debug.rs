@@ -71,7 +71,7 @@ fn id(event_loop: &EventLoop) -> String {
 #[test]
 fn an_error_about_the_wrong_loop_names_both_and_their_threads() {
     let named = |name: &str| thread::Builder::new().name(name.to_owned());
-    let begin = || {
+    let begin = move || {
         let mut home = EventLoop::new().unwrap();
         let (ours, theirs) = tcp_pair();
         let ours = std::sync::Arc::new(ours);

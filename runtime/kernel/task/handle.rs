@@ -241,6 +241,22 @@ impl TaskRef {
         self.header().state.set(HEARD_OF);
     }
 
+    /// Tells, in debug mode, that nobody will hear of the end of a task that still runs and whose handle is dropped.
+    fn is_let_go(&self) {
+        // SAFETY: a counted reference.
+        let current = unsafe { self.task.block() }.home_if_current();
+        if current.is_some_and(|home| !home.debug.is_on()) {
+            return;
+        }
+        // SAFETY: as above, at home.
+        let loop_ref = unsafe { self.task.loop_ref() };
+        loop_ref.with(|home| {
+            if home.debug.is_on() && !home.closing.get() && !self.is_known_about() {
+                home.debug.tell(&DebugReport::NeverAwaited { task: self.info() });
+            }
+        });
+    }
+
     /// Whether somebody has asked it to end, or will be told of its end.
     fn is_known_about(&self) -> bool {
         let header = self.header();
@@ -388,24 +404,6 @@ impl<T> Task<T> {
     }
 }
 
-impl<T> Task<T> {
-    /// Tells, in debug mode, that nobody will hear of the end of a task that still runs, unless that was said to be meant.
-    fn is_let_go(&self) {
-        // SAFETY: a counted reference.
-        let current = unsafe { self.task.task.block() }.home_if_current();
-        if current.is_some_and(|home| !home.debug.is_on()) {
-            return;
-        }
-        // SAFETY: as above, at home.
-        let loop_ref = unsafe { self.task.task.loop_ref() };
-        loop_ref.with(|home| {
-            if home.debug.is_on() && !home.closing.get() && !self.task.is_known_about() {
-                home.debug.tell(&DebugReport::NeverAwaited { task: self.task.info() });
-            }
-        });
-    }
-}
-
 /// The output is in the task's own memory, never in the handle.
 impl<T> Unpin for Task<T> {}
 
@@ -436,7 +434,7 @@ impl<T> Drop for Task<T> {
             unsafe { step::drop_output(self.task.task) };
         }
         if !state.has(DONE) && state.has(JOIN) {
-            self.is_let_go();
+            self.task.is_let_go();
         }
         // From here on nobody owns the output: the task drops it at its end, if that is still to come.
         // The reference itself ends with the field.
