@@ -106,9 +106,12 @@ impl fmt::Display for DebugReport {
     }
 }
 
-/// Who is told. The watchdog does so on its own thread.
+/// The watchdog calls it on its own thread.
+type Told = dyn Fn(&DebugReport) + Send + Sync;
+
+/// Who is told: a function, or standard error.
 #[derive(Clone, Default)]
-pub(crate) struct Sink(Option<Arc<dyn Fn(&DebugReport) + Send + Sync>>);
+pub(crate) struct Sink(Option<Arc<Told>>);
 
 impl Sink {
     pub(crate) fn new(f: impl Fn(&DebugReport) + Send + Sync + 'static) -> Self {
