@@ -208,7 +208,8 @@ fn test_close() {
 async fn test_handle() {
     let handle = call_soon(|| unreachable!("cancelled in time"));
     assert!(!handle.cancelled());
-    assert_eq!(format!("{handle:?}"), "Handle { cancelled: false }");
+    let shown = format!("Handle {{ cancelled: false, scheduled_at: {} }}", handle.location().unwrap());
+    assert_eq!(format!("{handle:?}"), shown);
     handle.cancel();
     handle.cancel();
     assert!(handle.cancelled());
