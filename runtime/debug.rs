@@ -18,18 +18,20 @@
 //! # Examples
 //! ```
 //! use std::sync::mpsc;
-//! use evloop::{EventLoop, Runner, debug::DebugReport, time::millis};
+//! use evloop::{EventLoop, Runner, time::millis};
 //!
 //! let (sender, reports) = mpsc::channel();
-//! let event_loop = EventLoop::builder().slow_callback_duration(millis(1)).on_debug_report(move |report| {
-//!     let _ = sender.send(report.clone());
+//! let event_loop = EventLoop::builder().slow_callback_duration(millis(10)).on_debug_report(move |report| {
+//!     let _ = sender.send(report.to_string());
 //! });
 //! let mut runner = Runner::builder().event_loop(event_loop).debug(true).build()?;
 //! runner.run(async {
-//!     evloop::current_task().unwrap().set_name("busy");
-//!     // The loop stands still until another thread, the watchdog, has told of it.
-//!     let Ok(DebugReport::StillRunning { step, .. }) = reports.recv() else { panic!() };
-//!     assert!(step.to_string().starts_with("a step of task busy created at "));
+//!     let busy = evloop::create_task(async move {
+//!         // The loop stands still until another thread, the watchdog, has told of it.
+//!         reports.iter().find(|text| text.starts_with("a step of task busy created at ")).unwrap()
+//!     });
+//!     busy.set_name("busy"); // counts from the next step on
+//!     assert!(busy.await.unwrap().ends_with("seconds and holds the loop up"));
 //! })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
