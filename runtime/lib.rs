@@ -179,6 +179,7 @@ extern crate self as evloop;
 
 #[cfg(unix)]
 mod async_fd;
+pub mod channel;
 pub mod debug;
 pub mod deviations;
 mod kernel;

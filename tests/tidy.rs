@@ -280,6 +280,7 @@ fn no_test_is_ignored() {
 const PARTS: &[(&str, &[&str])] = &[
     ("sync", &["wait list"]),
     ("queue", &["wait list"]),
+    ("channel", &["wait list"]),
     ("time", &["kernel"]),
     ("tasks", &["kernel", "time"]),
     ("threads", &["kernel"]),

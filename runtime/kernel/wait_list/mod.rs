@@ -237,6 +237,17 @@ impl WaitList<Waker> {
             }
         });
     }
+
+    /// Calls one after the other as long as somebody waits and `go_on` says so, which is asked before each call.
+    ///
+    /// Panics of wakers as in [`wake_all_of`](Self::wake_all_of).
+    pub(crate) fn wake_while(&self, mut go_on: impl FnMut() -> bool) {
+        call_each(|| {
+            let goes_on = !self.is_empty() && go_on();
+            let waker = goes_on.then(|| self.pop_front()).flatten()?;
+            Some(|| waker.wake())
+        });
+    }
 }
 
 /// Calls what `next` gives until it gives nothing. A panic keeps nobody from his call: the first one goes on when all

@@ -23,6 +23,8 @@ pub(crate) trait Runtime: Sized + 'static {
     type Lock: Hold;
     /// Its semaphore for two.
     type Semaphore: Hold;
+    /// Its way to ask a task and get an answer.
+    type Calls: Calls;
 
     fn new() -> Self;
 
@@ -76,4 +78,17 @@ pub(crate) trait Channel: 'static {
     fn close(sender: Self::Sender) {
         drop(sender);
     }
+}
+
+/// Requests by a channel, each with a channel of its own for the reply. The answer to a number is the next one.
+pub(crate) trait Calls: 'static {
+    type Client: 'static;
+    type Server: 'static;
+
+    fn open(capacity: usize) -> (Self::Client, Self::Server);
+
+    async fn call(client: &Self::Client, number: u64) -> u64;
+
+    /// Answers until the client is gone.
+    fn serve(server: Self::Server) -> impl Future<Output = ()> + 'static;
 }

@@ -4,9 +4,10 @@ use std::future::{Future, ready};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use evloop::channel::{mpsc, oneshot};
 use evloop::{EventLoop, Queue, Task, TaskGroup};
 
-use crate::memory::runtime::{Channel, Runtime};
+use crate::memory::runtime::{Calls, Channel, Runtime};
 
 pub(crate) struct Evloop(EventLoop);
 
@@ -16,10 +17,11 @@ impl Runtime for Evloop {
 
     type Spawner = ();
     type Task<T: Send + 'static> = Task<T>;
-    type Pair = Shared;
+    type Pair = Mpsc;
     type Crowd = Shared;
     type Lock = evloop::Lock<u64>;
     type Semaphore = evloop::Semaphore;
+    type Calls = Replies;
 
     fn new() -> Self {
         Self(EventLoop::new().expect("a poller"))
@@ -67,6 +69,28 @@ impl Runtime for Evloop {
     }
 }
 
+/// Its channel for one consumer.
+pub(crate) struct Mpsc;
+
+impl Channel for Mpsc {
+    type Sender = mpsc::Sender<u64>;
+    type Receiver = mpsc::Receiver<u64>;
+
+    fn open(capacity: usize, receivers: usize) -> (Self::Sender, Vec<Self::Receiver>) {
+        assert_eq!(receivers, 1, "it has one consumer");
+        let (sender, receiver) = mpsc::channel(capacity);
+        (sender, vec![receiver])
+    }
+
+    async fn send(sender: &Self::Sender, item: u64) {
+        sender.send(item).await.expect("the channel is open");
+    }
+
+    async fn receive(receiver: &mut Self::Receiver) -> Option<u64> {
+        receiver.recv().await
+    }
+}
+
 /// One queue, whoever puts and gets.
 pub(crate) struct Shared;
 
@@ -89,5 +113,28 @@ impl Channel for Shared {
 
     fn close(queue: Self::Sender) {
         queue.shutdown();
+    }
+}
+
+pub(crate) struct Replies;
+
+impl Calls for Replies {
+    type Client = mpsc::Sender<(u64, oneshot::Sender<u64>)>;
+    type Server = mpsc::Receiver<(u64, oneshot::Sender<u64>)>;
+
+    fn open(capacity: usize) -> (Self::Client, Self::Server) {
+        mpsc::channel(capacity)
+    }
+
+    async fn call(client: &Self::Client, number: u64) -> u64 {
+        let (reply, answer) = oneshot::channel();
+        client.send((number, reply)).await.expect("the channel is open");
+        answer.await.expect("it is answered")
+    }
+
+    async fn serve(mut server: Self::Server) {
+        while let Some((number, reply)) = server.recv().await {
+            reply.send(number + 1).expect("it is waited for");
+        }
     }
 }

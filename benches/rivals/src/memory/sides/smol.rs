@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use smol::channel::{Receiver, Sender};
 use smol::{LocalExecutor, Task, Timer, future};
 
-use crate::memory::runtime::{Channel, Runtime};
+use crate::memory::runtime::{Calls, Channel, Runtime};
 
 /// Counted, since a task that starts others must have it at hand.
 pub(crate) struct Smol(Rc<LocalExecutor<'static>>);
@@ -22,6 +22,7 @@ impl Runtime for Smol {
     type Crowd = Shared;
     type Lock = smol::lock::Mutex<u64>;
     type Semaphore = smol::lock::Semaphore;
+    type Calls = Replies;
 
     fn new() -> Self {
         Self(Rc::new(LocalExecutor::new()))
@@ -96,5 +97,29 @@ impl Channel for Shared {
 
     async fn receive(receiver: &mut Self::Receiver) -> Option<u64> {
         receiver.recv().await.ok()
+    }
+}
+
+/// It has no oneshot: a channel of one takes its place.
+pub(crate) struct Replies;
+
+impl Calls for Replies {
+    type Client = Sender<(u64, Sender<u64>)>;
+    type Server = Receiver<(u64, Sender<u64>)>;
+
+    fn open(capacity: usize) -> (Self::Client, Self::Server) {
+        smol::channel::bounded(capacity)
+    }
+
+    async fn call(client: &Self::Client, number: u64) -> u64 {
+        let (reply, answer) = smol::channel::bounded(1);
+        client.send((number, reply)).await.expect("the channel is open");
+        answer.recv().await.expect("it is answered")
+    }
+
+    async fn serve(server: Self::Server) {
+        while let Ok((number, reply)) = server.recv().await {
+            reply.try_send(number + 1).expect("it is waited for");
+        }
     }
 }

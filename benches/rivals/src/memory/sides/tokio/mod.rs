@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc::{self, Receiver, Sender};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Semaphore, oneshot};
 use tokio::task::{JoinHandle, JoinSet, coop};
 
-use crate::memory::runtime::{Channel, Runtime};
+use crate::memory::runtime::{Calls, Channel, Runtime};
 use here::Here;
 
 pub(crate) struct CurrentThread(tokio::runtime::Runtime);
@@ -30,6 +30,7 @@ impl Runtime for CurrentThread {
     type Crowd = Locked;
     type Lock = Mutex<u64>;
     type Semaphore = Semaphore;
+    type Calls = Replies;
 
     fn new() -> Self {
         Self(Builder::new_current_thread().enable_time().build().expect("a runtime"))
@@ -96,6 +97,7 @@ impl Runtime for Local {
     type Crowd = Locked;
     type Lock = Mutex<u64>;
     type Semaphore = Semaphore;
+    type Calls = Replies;
 
     fn new() -> Self {
         let mut builder = Builder::new_current_thread();
@@ -190,5 +192,28 @@ impl Channel for Locked {
 
     async fn receive(receiver: &mut Self::Receiver) -> Option<u64> {
         receiver.lock().await.recv().await
+    }
+}
+
+pub(crate) struct Replies;
+
+impl Calls for Replies {
+    type Client = Sender<(u64, oneshot::Sender<u64>)>;
+    type Server = Receiver<(u64, oneshot::Sender<u64>)>;
+
+    fn open(capacity: usize) -> (Self::Client, Self::Server) {
+        mpsc::channel(capacity)
+    }
+
+    async fn call(client: &Self::Client, number: u64) -> u64 {
+        let (reply, answer) = oneshot::channel();
+        client.send((number, reply)).await.expect("the channel is open");
+        answer.await.expect("it is answered")
+    }
+
+    async fn serve(mut server: Self::Server) {
+        while let Some((number, reply)) = server.recv().await {
+            reply.send(number + 1).expect("it is waited for");
+        }
     }
 }
