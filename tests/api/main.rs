@@ -7,6 +7,7 @@
 mod support;
 
 mod builder;
+mod channel;
 mod debug;
 mod embedding;
 mod exceptions;

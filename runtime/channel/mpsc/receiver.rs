@@ -113,8 +113,12 @@ impl<T> Receiver<T> {
 
     /// What [`recv`](Receiver::recv) is when it is polled, for hand-written futures. If it is pending, the task is woken when
     /// there may be a value, until somebody else polls the receiver or waits by one of its futures.
+    #[inline]
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        self.poll_for(cx, |chan| chan.take())
+        match self.chan.take() {
+            None => self.wait_for(cx, |chan| chan.take()),
+            found => Poll::Ready(found),
+        }
     }
 
     /// Refuses what is sent from now on, and fails senders that wait. What is in, and what
@@ -177,28 +181,27 @@ impl<T> Receiver<T> {
         self.chan.stats()
     }
 
-    /// Ready with what `take` finds, or `None` at the end.
-    #[inline]
-    fn poll_for<R>(
+    /// Where `take` has found nothing: ready with `None` at the end.
+    #[inline(never)]
+    fn wait_for<R>(
         &self,
         cx: &mut Context<'_>,
         mut take: impl FnMut(&Chan<T>) -> Option<R>,
     ) -> Poll<Option<R>> {
         let chan = &*self.chan;
-        let mut look = || match take(chan) {
-            None if !chan.has_ended() => Poll::Pending,
-            found => Poll::Ready(found),
-        };
-        let found = look();
-        if found.is_ready() || !chan.receiver.wait(cx.waker()) {
-            return found;
+        if chan.has_ended() {
+            return Poll::Ready(None);
+        }
+        if !chan.receiver.wait(cx.waker()) {
+            return Poll::Pending;
         }
         // To wait was foreign code.
-        let found = look();
-        if found.is_ready() {
-            chan.receiver.leave();
+        let found = take(chan);
+        if found.is_none() && !chan.has_ended() {
+            return Poll::Pending;
         }
-        found
+        chan.receiver.leave();
+        Poll::Ready(found)
     }
 }
 
@@ -230,8 +233,8 @@ impl<T> Future for Recv<'_, T> {
     type Output = Option<T>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        self.receiver.poll_for(cx, |chan| chan.take())
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        self.receiver.poll_recv(cx)
     }
 }
 
@@ -256,11 +259,14 @@ impl<T> Future for RecvMany<'_, T> {
         if this.limit == 0 {
             return Poll::Ready(0);
         }
-        let found = this.receiver.poll_for(cx, |chan| match chan.take_many(this.buffer, this.limit) {
+        let mut take = |chan: &Chan<T>| match chan.take_many(this.buffer, this.limit) {
             0 => None,
             count => Some(count),
-        });
-        found.map(|count| count.unwrap_or(0))
+        };
+        match take(&this.receiver.chan) {
+            Some(count) => Poll::Ready(count),
+            None => this.receiver.wait_for(cx, take).map(|count| count.unwrap_or(0)),
+        }
     }
 }
 

@@ -150,7 +150,7 @@ impl<T> Sender<T> {
     ///
     /// # Examples
     /// ```
-    /// use evloop::{channel::mpsc, select};
+    /// use evloop::channel::mpsc;
     ///
     /// evloop::run(async {
     ///     let (sender, receiver) = mpsc::channel::<u32>(1);
@@ -262,11 +262,8 @@ impl<T> Future for Send<'_, T> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        assert!(this.value.is_some(), "send() is done: do not poll it again");
         let Poll::Ready(slot) = this.slot.poll(cx) else { return Poll::Pending };
-        let Some(value) = this.value.take() else {
-            unreachable!("it was there, and a slot does not touch it")
-        };
+        let value = this.value.take().expect("send() is done: do not poll it again");
         Poll::Ready(match slot {
             Ok(()) => {
                 this.slot.chan.fill(value);

@@ -22,17 +22,18 @@ impl<'a, T> Slot<'a, T> {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let chan = self.chan;
         match self.place.poll(&chan.line, cx.waker()) {
-            Standing::InLine => Poll::Pending,
-            Standing::Called if chan.is_closed() => Poll::Ready(Err(SendError(()))),
-            Standing::Called => Poll::Ready(Ok(())),
             Standing::Outside => match chan.take_slot() {
                 Ok(()) => Poll::Ready(Ok(())),
                 Err(TrySendError::Closed(())) => Poll::Ready(Err(SendError(()))),
                 Err(TrySendError::Full(())) => self.wait(cx),
             },
+            Standing::InLine => Poll::Pending,
+            Standing::Called if chan.is_closed() => Poll::Ready(Err(SendError(()))),
+            Standing::Called => Poll::Ready(Ok(())),
         }
     }
 
+    #[inline(never)]
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let chan = self.chan;
         self.place.enter(&chan.line, cx.waker());
@@ -48,6 +49,7 @@ impl<'a, T> Slot<'a, T> {
 }
 
 impl<T> Drop for Slot<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         if self.place.leave(&self.chan.line) == Standing::Called && !self.chan.is_closed() {
             self.chan.leave_slot();
