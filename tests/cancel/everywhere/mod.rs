@@ -4,6 +4,7 @@
 //! dropped, which the test compares as a whole. What a drop leaves behind is the business of the check. A new
 //! combinator of tasks needs a [`Family`] and little else.
 
+mod channels;
 mod combinators;
 mod groups;
 mod primitives;
