@@ -1,11 +1,11 @@
-//! Handing items from task to task through a bounded queue of 100.
+//! Handing items from task to task through a bounded queue, or a channel, of 100.
 
 use std::hint::black_box;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evloop::Queue;
+use evloop::{Queue, channel};
 use tokio::sync::{Mutex, mpsc};
 
 use super::cpu::Stopwatch;
@@ -17,6 +17,14 @@ pub(crate) const ALL: &[Workload] = &[
     Workload {
         name: "queue of 100, 1 to 1",
         evloop: |s, n| s.evloop(evloop_queue(n, 1)),
+        rivals: &[
+            ("tokio mpsc", |s, n| s.tokio(tokio_mpsc(n))),
+            ("LocalSet mpsc", |s, n| s.local(local_mpsc(n))),
+        ],
+    },
+    Workload {
+        name: "channel of 100, 1 to 1",
+        evloop: |s, n| s.evloop(evloop_channel(n)),
         rivals: &[
             ("tokio mpsc", |s, n| s.tokio(tokio_mpsc(n))),
             ("LocalSet mpsc", |s, n| s.local(local_mpsc(n))),
@@ -63,6 +71,24 @@ async fn evloop_queue(n: u64, pairs: u64) -> Duration {
         consumer.await.expect("it ends");
     }
     scaled(start.elapsed(), share * pairs, n)
+}
+
+async fn evloop_channel(n: u64) -> Duration {
+    let (sender, mut receiver) = channel::mpsc::channel(CAPACITY);
+    let start = Stopwatch::start();
+    let consumer = evloop::create_task(async move {
+        while let Some(item) = receiver.recv().await {
+            black_box(item);
+        }
+    });
+    let producer = evloop::create_task(async move {
+        for item in 0..n {
+            sender.send(item).await.expect("the channel is open");
+        }
+    });
+    producer.await.expect("it ends");
+    consumer.await.expect("it ends");
+    start.elapsed()
 }
 
 async fn consume(mut receiver: mpsc::Receiver<u64>) {

@@ -36,7 +36,6 @@ use super::seat::Seat;
 ///     assert!(receiver.await.is_err());
 /// });
 /// ```
-#[must_use]
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     let shared = Rc::new(Shared {
         value: Cell::new(None),

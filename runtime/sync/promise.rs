@@ -28,6 +28,8 @@ use crate::kernel::{LoopHandle, WaitKey, WaitList, call_each, probe};
 /// reference to a handle can be awaited, any number of times; each await gets a clone of the value
 /// or, if the promise was cancelled, a [`CancelledError`]. Wrap large values, or such as cannot be
 /// cloned, in an `Rc`, or [wait](Promise::wait_done) and [take](Promise::take_result) the value.
+/// To hand a value over to one task, [`channel::oneshot`](crate::channel::oneshot) is cheaper, and tells either side
+/// when the other has given up.
 ///
 /// # Cancel safety
 /// Safe. Dropping an await takes nothing and leaves the promise as it is.

@@ -57,7 +57,6 @@ use ring::Ring;
 /// });
 /// ```
 #[track_caller]
-#[must_use]
 pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     assert!(
         capacity > 0,

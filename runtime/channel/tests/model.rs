@@ -369,10 +369,8 @@ fn random_operations_match_the_model() {
                 34 => world.try_recv(1),
                 35 => world.try_recv(pick % 4),
                 36 => world.senders.extend(world.senders.first().cloned()),
-                37 if world.senders.len() > 1 || dice % 512 > 500 => {
-                    if world.senders.pop().is_some() {
-                        world.sender_gone();
-                    }
+                37 if (world.senders.len() > 1 || dice % 512 > 500) && world.senders.pop().is_some() => {
+                    world.sender_gone();
                 }
                 38 if dice % 4096 > 4040 => world.close(dice & 1 == 0),
                 _ => {}

@@ -51,7 +51,6 @@ use crate::kernel::WaitList;
 ///     assert_eq!(watcher.await.unwrap(), ["starting", "ready"]);
 /// });
 /// ```
-#[must_use]
 pub fn channel<T>(initial: T) -> (Sender<T>, Receiver<T>) {
     let sender = Sender::new(Rc::new(Shared {
         value: RefCell::new(Some(Rc::new(initial))),

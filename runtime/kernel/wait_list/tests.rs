@@ -225,3 +225,29 @@ fn what_is_asked_for_stays_when_the_waker_changes() {
     assert_eq!((asked, a.count(), b.count()), (7, 0, 1));
     assert_eq!(places.map(|mut place| place.leave(&list)), [Standing::Called, Standing::InLine]);
 }
+
+#[test]
+fn as_many_are_called_as_there_is_something_for() {
+    let (list, (count, waker)) = (WaitList::new(), Counter::pair());
+    list.push(waker.clone());
+    list.push(Waker::from(Arc::new(Panicking("a waker"))));
+    list.push(waker.clone());
+    list.push(waker);
+    let left = Cell::new(3);
+    let woken = catch_unwind(AssertUnwindSafe(|| {
+        list.wake_while(|| {
+            left.get() > 0 && {
+                left.set(left.get() - 1);
+                true
+            }
+        });
+    }));
+    assert_eq!(woken.unwrap_err().downcast_ref(), Some(&"a waker"));
+    assert_eq!((count.count(), list.len(), left.get()), (2, 1, 0));
+    left.set(3);
+    list.wake_while(|| {
+        left.set(left.get() - 1);
+        true
+    });
+    assert_eq!((count.count(), list.len(), left.get()), (3, 0, 2), "nothing is asked when nobody waits");
+}
