@@ -12,7 +12,7 @@ use super::Shared;
 use super::error::{Lagged, RecvError, TryRecvError};
 use crate::kernel::{Place, Standing};
 
-/// Receives every value that was sent since it was made, by [`channel`] or [`Sender::subscribe`].
+/// Receives every value that was sent since it was made, by [`channel`](super::channel) or [`Sender::subscribe`](super::Sender::subscribe).
 ///
 /// It is a [`Stream`] of `Result<T, Lagged>`.
 ///
@@ -33,7 +33,7 @@ impl<T> Receiver<T> {
         Receiver { shared, next, place: Place::new() }
     }
 
-    /// Makes a receiver of what is sent from now on, as [`Sender::subscribe`].
+    /// Makes a receiver of what is sent from now on, as [`Sender::subscribe`](super::Sender::subscribe).
     pub fn resubscribe(&self) -> Self {
         Receiver::new(self.shared.clone())
     }
