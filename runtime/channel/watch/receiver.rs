@@ -126,7 +126,7 @@ impl<T> Receiver<T> {
     /// ```
     /// evloop::run(async {
     ///     let (sender, mut receiver) = evloop::channel::watch::channel(0);
-    ///     let _ = evloop::call_soon(move || sender.send(5));
+    ///     let _ = evloop::call_soon(move || sender.send(5).unwrap());
     ///     assert_eq!(*receiver.wait_for(|value| *value > 3).await.unwrap(), 5);
     /// });
     /// ```
