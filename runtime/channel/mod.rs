@@ -1,4 +1,6 @@
-//! Channels between the tasks of one loop.
+//! Channels: values on their way from those who have them to those who wait for them.
+//!
+//! Between the tasks of one loop:
 //!
 //! | channel | a value goes to | senders | receivers | when nobody has received yet |
 //! |---|---|---|---|---|
@@ -17,8 +19,10 @@
 //!   [`oneshot`] hands a value over to one task, is cheaper, and tells each side when the other has given up.
 //! * [`Event`](crate::Event) for a flag and [`Condition`](crate::Condition) for anything else.
 //!
-//! All of them are `!Send` and count in plain cells; they know of no loop. To wake only queues a task: who sends goes on
+//! All of these are `!Send` and count in plain cells; they know of no loop. To wake only queues a task: who sends goes on
 //! first. What is in a channel is dropped with its last receiver.
+//!
+//! Between loops and threads there is [`thread`](mod@thread): both ends can be awaited on any loop, and block off the loops.
 //!
 //! # asyncio
 //! No counterpart but `asyncio.Queue` and `asyncio.Future`.
@@ -48,6 +52,7 @@ mod error;
 pub mod mpsc;
 pub mod oneshot;
 mod seat;
+pub mod thread;
 pub mod watch;
 
 #[cfg(test)]

@@ -4,13 +4,13 @@
 pub(crate) use self::modelled::AtomicBool;
 #[cfg(all(test, loom))]
 pub(crate) use loom::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicIsize, Ordering},
+    Condvar, Mutex, MutexGuard,
+    atomic::{AtomicIsize, AtomicUsize, Ordering},
 };
 #[cfg(not(all(test, loom)))]
 pub(crate) use std::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicIsize, Ordering},
+    Condvar, Mutex, MutexGuard,
+    atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering},
 };
 
 /// loom takes `SeqCst` accesses for `AcqRel`, and does not know that a store which follows what a

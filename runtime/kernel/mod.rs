@@ -10,7 +10,7 @@
 //! 4. `proxy`, `job`, `remote_task`, `timer_handle`, `readers`, `loop_handle`: what is asked of a loop
 //! 5. `event_loop` (the turn), `builder`, `run_error`
 
-mod atomic;
+pub(crate) mod atomic;
 mod builder;
 mod clock;
 #[expect(unsafe_code, reason = "follows the thread-local pointer to the loop this thread is in")]
@@ -66,6 +66,7 @@ pub(crate) use job::JobTicket;
 pub(crate) use loop_handle::{far_from, spawn_here};
 pub(crate) use node::{Leaf, Polled, Scope, Token, raise_here};
 pub(crate) use progress::Progress;
+pub(crate) use proxy::OutsideWait;
 pub(crate) use reactor::Direction;
 pub(crate) use report::{guarded, report_error, report_error_of, report_panic};
 pub(crate) use scope::delivery::Delivery;
@@ -73,4 +74,4 @@ pub(crate) use slots::Who;
 pub(crate) use source::{Done, Reading, Source, Writing};
 pub(crate) use task::{SeenPanic, current_task, current_task_id, probe_tasks, tell_of_own_lock};
 pub(crate) use timers::{Alarm, Look, TimerKey};
-pub(crate) use wait_list::{Place, Standing, WaitKey, WaitList, call_each};
+pub(crate) use wait_list::{Line, Place, Standing, WaitKey, WaitList, call_each};

@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::atomic::Ordering;
 
-use super::context::{RemoteRef, with_current};
+use super::context::{RemoteRef, current_loop, with_current};
 use super::scheduler::Letter;
 use super::task::callback::Callback;
 
@@ -126,5 +126,37 @@ impl Drop for LoopProxy {
 impl fmt::Debug for LoopProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoopProxy").field("id", &self.remote.shared().id).finish()
+    }
+}
+
+/// A wait for what other threads do, as the clock of the loop in which it is waited sees it: a proxy, as long as it
+/// lasts. The real clock does not look, so nothing is counted for it.
+#[derive(Debug, Default)]
+pub(crate) struct OutsideWait(Option<LoopProxy>);
+
+impl OutsideWait {
+    /// To be called at each poll that is pending: a future may be polled by another loop than before.
+    #[inline]
+    pub(crate) fn begin(&mut self) {
+        let is_virtual = with_current(|_, home| home.time.is_virtual()) == Some(true);
+        if self.0.is_some() || is_virtual {
+            self.count(is_virtual);
+        }
+    }
+
+    #[cold]
+    fn count(&mut self, is_virtual: bool) {
+        if !self.0.as_ref().is_some_and(LoopProxy::is_current) {
+            self.0 = current_loop()
+                .filter(|_| is_virtual)
+                .map(|loop_ref| LoopProxy::new(RemoteRef::new(&loop_ref)));
+        }
+    }
+
+    #[inline]
+    pub(crate) fn end(&mut self) {
+        if self.0.is_some() {
+            self.0 = None;
+        }
     }
 }

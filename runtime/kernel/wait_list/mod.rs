@@ -338,8 +338,8 @@ impl Place {
 /// No slot: the end of the line or of the free list.
 const NONE: u32 = u32::MAX;
 
-/// The plain data structure; nothing in here calls foreign code.
-struct Line<E> {
+/// The plain data structure; nothing in here calls foreign code. Behind a lock it serves several threads.
+pub(crate) struct Line<E> {
     /// Number 0.
     first: Slot<E>,
     /// From number 1 on.
@@ -361,7 +361,7 @@ struct Slot<E> {
 }
 
 impl<E> Line<E> {
-    const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         let first = Slot { entry: None, serial: 0, prev: NONE, next: NONE };
         Line { first, more: Vec::new(), head: NONE, tail: NONE, free: 0, last_serial: NonZeroU64::MIN }
     }
@@ -385,7 +385,7 @@ impl<E> Line<E> {
         if slot.serial == key.serial.get() { slot.entry.as_ref() } else { None }
     }
 
-    fn get_mut(&mut self, key: WaitKey) -> Option<&mut E> {
+    pub(crate) fn get_mut(&mut self, key: WaitKey) -> Option<&mut E> {
         let slot = self.slot_mut(key.index)?;
         if slot.serial == key.serial.get() { slot.entry.as_mut() } else { None }
     }
@@ -394,7 +394,7 @@ impl<E> Line<E> {
         self.slot(self.head)?.entry.as_ref()
     }
 
-    fn push_back(&mut self, entry: E) -> WaitKey {
+    pub(crate) fn push_back(&mut self, entry: E) -> WaitKey {
         // 2^64 waits are never reached: at one a nanosecond they take 584 years
         self.last_serial = self.last_serial.saturating_add(1);
         let serial = self.last_serial;
@@ -422,7 +422,7 @@ impl<E> Line<E> {
         WaitKey { serial, index }
     }
 
-    fn pop_front(&mut self, last: NonZeroU64) -> Option<E> {
+    pub(crate) fn pop_front(&mut self, last: NonZeroU64) -> Option<E> {
         let first = self.slot(self.head)?;
         if first.serial > last.get() {
             return None;
@@ -430,7 +430,7 @@ impl<E> Line<E> {
         self.unlink(self.head)
     }
 
-    fn remove(&mut self, key: WaitKey) -> Option<E> {
+    pub(crate) fn remove(&mut self, key: WaitKey) -> Option<E> {
         self.get(key)?;
         self.unlink(key.index)
     }

@@ -1,0 +1,105 @@
+//! Awaiting with a thread instead of a task.
+
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Instant;
+
+use crate::kernel::atomic::{Condvar, Mutex, MutexGuard};
+use crate::kernel::{real_now, with_current};
+
+/// A thread that waits, or is about to.
+struct Parked {
+    state: Mutex<Waiting>,
+    bell: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    asleep: bool,
+    woken: bool,
+}
+
+impl Wake for Parked {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let mut state = self.lock();
+        state.woken = true;
+        let asleep = state.asleep;
+        drop(state);
+        // Each ring is a system call, also if nobody hears it.
+        if asleep {
+            self.bell.notify_one();
+        }
+    }
+}
+
+impl Parked {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing under this lock can panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Until it is woken, or until the deadline.
+    fn park(&self, deadline: Option<Instant>) {
+        let mut state = self.lock();
+        state.asleep = true;
+        while !state.woken {
+            state = match deadline {
+                None => self.bell.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(real_now());
+                    if left.is_zero() {
+                        break;
+                    }
+                    self.bell.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+        *state = Waiting::default();
+    }
+}
+
+/// Blocks this thread until the future is ready; `None` if it is not by the deadline.
+pub(super) fn block_on<F: Future + Unpin>(mut future: F, deadline: Option<Instant>) -> Option<F::Output> {
+    let parked = Arc::new(Parked { state: Mutex::new(Waiting::default()), bell: Condvar::new() });
+    let waker = Waker::from(parked.clone());
+    let mut cx = Context::from_waker(&waker);
+    loop {
+        // Before the poll: what is ready at the deadline is in time.
+        let late = deadline.is_some_and(|deadline| real_now() >= deadline);
+        match Pin::new(&mut future).poll(&mut cx) {
+            Poll::Ready(output) => return Some(output),
+            Poll::Pending if late => return None,
+            Poll::Pending => parked.park(deadline),
+        }
+    }
+}
+
+/// Tries some times within a few microseconds. To fall asleep and be woken takes longer, for both threads. A partner
+/// at work on another core needs no more; one on the same core has its turn meanwhile.
+pub(super) fn insist<R>(mut attempt: impl FnMut() -> Option<R>) -> Option<R> {
+    for pauses in PAUSES {
+        if let Some(result) = attempt() {
+            return Some(result);
+        }
+        (0..*pauses).for_each(|_| std::hint::spin_loop());
+        std::thread::yield_now();
+    }
+    attempt()
+}
+
+/// Before each further attempt.
+const PAUSES: &[u32] = if cfg!(all(test, loom)) { &[] } else { &[8, 16, 32, 64] };
+
+/// Panics where blocking would stop a loop.
+#[track_caller]
+pub(super) fn assert_off_loop(method: &str, instead: &str) {
+    assert!(
+        with_current(|_, _| ()).is_none(),
+        "{method}() would stop the event loop that runs on this thread; {instead}"
+    );
+}
