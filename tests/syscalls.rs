@@ -1,4 +1,5 @@
-//! What the echo server of the examples asks of the system in steady state: receive, send, wait, and nothing else.
+//! What the echo server of the examples asks of the system in steady state: receive, send, wait, and nothing else. And
+//! what it takes to wake a loop.
 //!
 //! `strace` tells. The server is this test's own binary, started again, which then serves. The test is its client, and
 //! marks the time in which the calls are counted by what it sends: from the echo of `begin` to the request `end`.
@@ -14,6 +15,8 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, ChildStdin, Command, Stdio};
 
+use evloop::EventLoop;
+use evloop::channel::thread;
 use evloop::net::TcpListener;
 use evloop::time::secs;
 use rustix::process::{Pid, Signal, kill_process};
@@ -205,4 +208,60 @@ fn fifty_connections_share_the_waits() {
     let waits = waits_beside(calls, 1000);
     assert!(waits <= 500, "{waits} waits for 1000 requests");
     assert!(registered <= OTHERS + 50, "{registered} changes of what is registered");
+}
+
+const IS_SENDER: &str = "EVLOOP_SYSCALLS_SENDER";
+
+/// Is no test: it is the other process's part, and does nothing in this one. A thread sends to a loop that sleeps.
+#[test]
+fn send_if_asked_to() {
+    if std::env::var_os(IS_SENDER).is_none() {
+        return;
+    }
+    let mut event_loop = EventLoop::new().unwrap();
+    let (sender, mut receiver) = thread::unbounded();
+    let receives = event_loop.handle().create_task(async move {
+        let mut sum = 0;
+        while let Some(n) = receiver.recv().await {
+            sum += n;
+        }
+        sum
+    });
+    // Now the task waits, and so does the loop: its host would watch the bell.
+    event_loop.run_once(Some(std::time::Duration::ZERO)).unwrap();
+    let sends = std::thread::spawn(move || {
+        io::stderr().write_all(b"begin").unwrap();
+        for n in 0..1000 {
+            sender.blocking_send(n).unwrap();
+        }
+        io::stderr().write_all(b"end").unwrap();
+    });
+    sends.join().unwrap();
+    assert_eq!(event_loop.run_until_complete(receives).unwrap().unwrap(), 499_500);
+}
+
+#[test]
+fn a_thousand_items_ring_the_bell_of_a_loop_that_sleeps_once() {
+    if !can_trace() {
+        return;
+    }
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("ring.{}.strace", process::id()));
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-s", "8", "-o"]).arg(&file);
+    command.arg(std::env::current_exe().unwrap()).args(["--exact", "send_if_asked_to", "--nocapture"]);
+    let output = command.env(IS_SENDER, "1").stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines: Vec<_> = fs::read_to_string(&file).unwrap().lines().map(str::to_owned).collect();
+    fs::remove_file(&file).unwrap();
+
+    let find = |data: &str| lines.iter().position(|line| line.contains(data)).expect("a mark");
+    let (begin, end) = (find("write(2, \"begin\""), find("write(2, \"end\""));
+    let (thread, _) = lines[begin].split_once(' ').unwrap();
+    let mut calls =
+        count(lines[begin + 1..end].iter().filter(|line| line.starts_with(&format!("{thread} "))));
+    // Memory for the items is no matter here.
+    for memory in ["brk", "mmap", "mprotect", "mremap", "munmap", "madvise"] {
+        calls.remove(memory);
+    }
+    assert_eq!(calls, [("write", 1)].into(), "one ring, and nothing else");
 }

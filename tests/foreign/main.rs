@@ -6,6 +6,7 @@
 //! or on two threads at once. The last is for AddressSanitizer, ThreadSanitizer and memcheck, under which
 //! these tests run too; `loom.rs` in the library checks the hand-shakes in every order.
 
+mod channels;
 mod embedding;
 mod jobs;
 mod proxies;

@@ -12,6 +12,7 @@ mod races;
 mod scopes;
 mod sharing;
 mod tasks;
+mod thread_channel;
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
