@@ -17,6 +17,7 @@ pub(crate) mod million;
 pub(crate) mod queues;
 pub(crate) mod sides;
 pub(crate) mod spawns;
+pub(crate) mod threads;
 pub(crate) mod timers;
 pub(crate) mod wakes;
 pub(crate) mod yields;

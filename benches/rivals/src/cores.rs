@@ -49,3 +49,15 @@ pub(crate) fn pin(core: usize) -> io::Result<()> {
     set.set(core);
     Ok(sched_setaffinity(None, &set)?)
 }
+
+/// Lets this thread run on any core but the one on which it is kept, if there is another.
+pub(crate) fn leave() -> io::Result<()> {
+    let own = sched_getaffinity(None)?;
+    let mut others = CpuSet::new();
+    (0..CpuSet::MAX_CPU).filter(|&core| !own.is_set(core)).for_each(|core| others.set(core));
+    match sched_setaffinity(None, &others) {
+        // None of them is there, or may be used.
+        Err(rustix::io::Errno::INVAL) => Ok(()),
+        result => Ok(result?),
+    }
+}

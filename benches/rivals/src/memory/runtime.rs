@@ -25,6 +25,9 @@ pub(crate) trait Runtime: Sized + 'static {
     type Semaphore: Hold;
     /// Its way to ask a task and get an answer.
     type Calls: Calls;
+    /// Its bounded channel from other threads, and its unbounded one.
+    type Bounded: FromThreads;
+    type Unbounded: FromThreads;
 
     fn new() -> Self;
 
@@ -62,7 +65,7 @@ pub(crate) trait Runtime: Sized + 'static {
     }
 }
 
-/// A bounded queue of numbers.
+/// A queue of numbers.
 pub(crate) trait Channel: 'static {
     type Sender: Clone + 'static;
     type Receiver: 'static;
@@ -91,4 +94,10 @@ pub(crate) trait Calls: 'static {
 
     /// Answers until the client is gone.
     fn serve(server: Self::Server) -> impl Future<Output = ()> + 'static;
+}
+
+/// A channel into which other threads send. (Its capacity means nothing if it has no bound.)
+pub(crate) trait FromThreads: Channel<Sender: Send> {
+    /// Blocks if the channel is full.
+    fn send_blocking(sender: &Self::Sender, item: u64);
 }

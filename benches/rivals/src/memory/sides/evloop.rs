@@ -4,10 +4,10 @@ use std::future::{Future, ready};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use evloop::channel::{mpsc, oneshot};
+use evloop::channel::{mpsc, oneshot, thread};
 use evloop::{EventLoop, Queue, Task, TaskGroup};
 
-use crate::memory::runtime::{Calls, Channel, Runtime};
+use crate::memory::runtime::{Calls, Channel, FromThreads, Runtime};
 
 pub(crate) struct Evloop(EventLoop);
 
@@ -22,6 +22,8 @@ impl Runtime for Evloop {
     type Lock = evloop::Lock<u64>;
     type Semaphore = evloop::Semaphore;
     type Calls = Replies;
+    type Bounded = Threads<true>;
+    type Unbounded = Threads<false>;
 
     fn new() -> Self {
         Self(EventLoop::new().expect("a poller"))
@@ -136,5 +138,33 @@ impl Calls for Replies {
         while let Some((number, reply)) = server.recv().await {
             reply.send(number + 1).expect("it is waited for");
         }
+    }
+}
+
+/// The channel between loops and threads, with a bound or without.
+pub(crate) struct Threads<const BOUNDED: bool>;
+
+impl<const BOUNDED: bool> Channel for Threads<BOUNDED> {
+    type Sender = thread::Sender<u64>;
+    type Receiver = thread::Receiver<u64>;
+
+    fn open(capacity: usize, receivers: usize) -> (Self::Sender, Vec<Self::Receiver>) {
+        assert_eq!(receivers, 1, "it has one receiver");
+        let (sender, receiver) = if BOUNDED { thread::channel(capacity) } else { thread::unbounded() };
+        (sender, vec![receiver])
+    }
+
+    async fn send(sender: &Self::Sender, item: u64) {
+        sender.send(item).await.expect("the channel is open");
+    }
+
+    async fn receive(receiver: &mut Self::Receiver) -> Option<u64> {
+        receiver.recv().await
+    }
+}
+
+impl<const BOUNDED: bool> FromThreads for Threads<BOUNDED> {
+    fn send_blocking(sender: &Self::Sender, item: u64) {
+        sender.blocking_send(item).expect("the channel is open");
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use smol::channel::{Receiver, Sender};
 use smol::{LocalExecutor, Task, Timer, future};
 
-use crate::memory::runtime::{Calls, Channel, Runtime};
+use crate::memory::runtime::{Calls, Channel, FromThreads, Runtime};
 
 /// Counted, since a task that starts others must have it at hand.
 pub(crate) struct Smol(Rc<LocalExecutor<'static>>);
@@ -23,6 +23,8 @@ impl Runtime for Smol {
     type Lock = smol::lock::Mutex<u64>;
     type Semaphore = smol::lock::Semaphore;
     type Calls = Replies;
+    type Bounded = Shared;
+    type Unbounded = Unbounded;
 
     fn new() -> Self {
         Self(Rc::new(LocalExecutor::new()))
@@ -121,5 +123,38 @@ impl Calls for Replies {
         while let Ok((number, reply)) = server.recv().await {
             reply.try_send(number + 1).expect("it is waited for");
         }
+    }
+}
+
+impl FromThreads for Shared {
+    fn send_blocking(sender: &Self::Sender, item: u64) {
+        sender.send_blocking(item).expect("the channel is open");
+    }
+}
+
+/// The same without a bound.
+pub(crate) struct Unbounded;
+
+impl Channel for Unbounded {
+    type Sender = Sender<u64>;
+    type Receiver = Receiver<u64>;
+
+    fn open(_: usize, receivers: usize) -> (Self::Sender, Vec<Self::Receiver>) {
+        let (sender, receiver) = smol::channel::unbounded();
+        (sender, vec![receiver; receivers])
+    }
+
+    async fn send(sender: &Self::Sender, item: u64) {
+        Shared::send(sender, item).await;
+    }
+
+    async fn receive(receiver: &mut Self::Receiver) -> Option<u64> {
+        Shared::receive(receiver).await
+    }
+}
+
+impl FromThreads for Unbounded {
+    fn send_blocking(sender: &Self::Sender, item: u64) {
+        Shared::send_blocking(sender, item);
     }
 }

@@ -6,6 +6,7 @@
 mod channels;
 pub(super) mod locks;
 mod spawns;
+mod threads;
 mod timers;
 mod wakers;
 mod yields;
@@ -31,7 +32,15 @@ impl<R> Workload<R> {
 
 /// All, in the order of the table; the same for every runtime.
 pub(crate) fn all<R: Runtime>() -> Vec<Workload<R>> {
-    let groups = [yields::all(), spawns::all(), wakers::all(), timers::all(), channels::all(), locks::all()];
+    let groups = [
+        yields::all(),
+        spawns::all(),
+        wakers::all(),
+        timers::all(),
+        channels::all(),
+        threads::all(),
+        locks::all(),
+    ];
     groups.into_iter().flatten().collect()
 }
 

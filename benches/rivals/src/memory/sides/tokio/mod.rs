@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
-use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::mpsc::{self, Receiver, Sender, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Mutex, Semaphore, oneshot};
 use tokio::task::{JoinHandle, JoinSet, coop};
 
-use crate::memory::runtime::{Calls, Channel, Runtime};
+use crate::memory::runtime::{Calls, Channel, FromThreads, Runtime};
 use here::Here;
 
 pub(crate) struct CurrentThread(tokio::runtime::Runtime);
@@ -31,6 +31,8 @@ impl Runtime for CurrentThread {
     type Lock = Mutex<u64>;
     type Semaphore = Semaphore;
     type Calls = Replies;
+    type Bounded = Mpsc;
+    type Unbounded = Unbounded;
 
     fn new() -> Self {
         Self(Builder::new_current_thread().enable_time().build().expect("a runtime"))
@@ -98,6 +100,8 @@ impl Runtime for Local {
     type Lock = Mutex<u64>;
     type Semaphore = Semaphore;
     type Calls = Replies;
+    type Bounded = Mpsc;
+    type Unbounded = Unbounded;
 
     fn new() -> Self {
         let mut builder = Builder::new_current_thread();
@@ -172,7 +176,41 @@ impl Channel for Mpsc {
     }
 }
 
-/// The same for several consumers, who share its end by a lock. tokio has no queue of its own for them, so
+impl FromThreads for Mpsc {
+    fn send_blocking(sender: &Self::Sender, item: u64) {
+        sender.blocking_send(item).expect("the channel is open");
+    }
+}
+
+/// tokio's channel without a bound.
+pub(crate) struct Unbounded;
+
+impl Channel for Unbounded {
+    type Sender = UnboundedSender<u64>;
+    type Receiver = UnboundedReceiver<u64>;
+
+    fn open(_: usize, receivers: usize) -> (Self::Sender, Vec<Self::Receiver>) {
+        assert_eq!(receivers, 1, "it has one consumer");
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (sender, vec![receiver])
+    }
+
+    async fn send(sender: &Self::Sender, item: u64) {
+        sender.send(item).expect("the channel is open");
+    }
+
+    async fn receive(receiver: &mut Self::Receiver) -> Option<u64> {
+        receiver.recv().await
+    }
+}
+
+impl FromThreads for Unbounded {
+    fn send_blocking(sender: &Self::Sender, item: u64) {
+        sender.send(item).expect("the channel is open");
+    }
+}
+
+/// The bounded one for several consumers, who share its end by a lock. tokio has no queue of its own for them, so
 /// this says what its users pay, not how good its channel is.
 pub(crate) struct Locked;
 
