@@ -495,18 +495,17 @@ async fn a_sender_lets_others_run_after_128_items() {
 
 #[evloop::test]
 async fn nobody_blocks_a_loop() {
-    fn text(f: impl FnOnce()) -> String {
-        let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).unwrap_err();
+    fn text<R>(f: impl FnOnce() -> R) -> String {
+        let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).err().unwrap();
         *payload.downcast::<String>().unwrap()
     }
     let (sender, mut receiver) = channel(1);
-    let of_send = text(|| drop(sender.blocking_send(1)));
     assert_eq!(
-        of_send,
+        text(|| sender.blocking_send(1)),
         "blocking_send() would stop the event loop that runs on this thread; await send() there"
     );
-    assert!(text(|| drop(receiver.blocking_recv())).contains("await recv()"));
-    assert!(text(|| drop(receiver.blocking_recv_timeout(secs(1)))).contains("await wait_for"));
+    assert!(text(|| receiver.blocking_recv()).contains("await recv()"));
+    assert!(text(|| receiver.blocking_recv_timeout(secs(1))).contains("await wait_for"));
     assert!(receiver.is_empty());
 }
 
