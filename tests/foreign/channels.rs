@@ -188,7 +188,7 @@ fn whoever_goes_while_the_others_wait_leaves_nothing_behind() {
                         return;
                     }
                 }
-                if wanted % 2 == 0 {
+                if wanted.is_multiple_of(2) {
                     receiver.close();
                     while receiver.recv().await.is_some() {}
                 }
