@@ -18,10 +18,10 @@ const CAPACITY: usize = 100;
 pub(super) fn all<R: Runtime>() -> Vec<Workload<R>> {
     vec![
         Workload::new("a thread sends, channel of 100", |r, n| {
-            r.run(|_| receive::<R::Bounded>(n, || cores::leave(), plain::<R::Bounded>))
+            r.run(|_| receive::<R::Bounded>(n, cores::leave, plain::<R::Bounded>))
         }),
         Workload::new("a thread sends, unbounded", |r, n| {
-            r.run(|_| receive::<R::Unbounded>(n, || cores::leave(), plain::<R::Unbounded>))
+            r.run(|_| receive::<R::Unbounded>(n, cores::leave, plain::<R::Unbounded>))
         }),
         Workload::new("the same on one core, of 100", |r, n| {
             r.run(|_| receive::<R::Bounded>(n, || Ok(()), plain::<R::Bounded>))
@@ -30,10 +30,10 @@ pub(super) fn all<R: Runtime>() -> Vec<Workload<R>> {
             r.run(|_| receive::<R::Unbounded>(n, || Ok(()), plain::<R::Unbounded>))
         }),
         Workload::new("a loop sends, channel of 100", |r, n| {
-            r.run(|_| receive::<R::Bounded>(n, || cores::leave(), looped::<R, R::Bounded>))
+            r.run(|_| receive::<R::Bounded>(n, cores::leave, looped::<R, R::Bounded>))
         }),
         Workload::new("a loop sends, unbounded", |r, n| {
-            r.run(|_| receive::<R::Unbounded>(n, || cores::leave(), looped::<R, R::Unbounded>))
+            r.run(|_| receive::<R::Unbounded>(n, cores::leave, looped::<R, R::Unbounded>))
         }),
     ]
 }
