@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -22,6 +22,9 @@ use super::task::{CancelledError, Panic, Task, TaskError, TaskRef, spawn};
 #[must_use = "a dropped task runs on, detached"]
 pub struct RemoteTask<T> {
     cell: Arc<Cell<T>>,
+    /// Requests to end it that have not come to the task: whichever runs first, the start or a request's own letter,
+    /// passes them on. So none is lost if a batch is shuffled, and a task that was asked before it began does not.
+    asked: Arc<AtomicUsize>,
     proxy: LoopProxy,
 }
 
@@ -133,15 +136,20 @@ where
     let location = Location::caller();
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
     let cell = Arc::new(Cell { id, state: Mutex::new(State::Running(None)), ended: Condvar::new() });
-    let completion = Completion(cell.clone());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (completion, heard) = (Completion(cell.clone()), asked.clone());
     // A closed loop drops the closure, and the completion says so.
-    let _ = proxy.call_soon(move || begin(make, completion, location));
-    RemoteTask { cell, proxy }
+    let _ = proxy.call_soon(move || begin(make, completion, &heard, location));
+    RemoteTask { cell, asked, proxy }
 }
 
 /// At home: makes the future and starts its task.
-fn begin<F, Fut>(make: F, completion: Completion<Fut::Output>, location: &'static Location<'static>)
-where
+fn begin<F, Fut>(
+    make: F,
+    completion: Completion<Fut::Output>,
+    asked: &AtomicUsize,
+    location: &'static Location<'static>,
+) where
     F: FnOnce() -> Fut,
     Fut: Future + 'static,
     Fut::Output: 'static,
@@ -172,6 +180,9 @@ where
             outcome.completion.0.end(output);
         }
     });
+    for _ in 0..asked.swap(0, Ordering::Relaxed) {
+        task_ref.cancel();
+    }
 }
 
 impl<T> RemoteTask<T> {
@@ -202,12 +213,16 @@ impl<T> RemoteTask<T> {
 
     /// Asks the task to end, as [`TaskRef::cancel`].
     pub fn cancel(&self) {
-        let id = self.cell.id;
+        let (id, asked) = (self.cell.id, self.asked.clone());
+        asked.fetch_add(1, Ordering::Relaxed);
         // A loop that is gone has ended the task already.
         let _ = self.proxy.call_soon(move || {
             let remotes = with_current(|_, home| home.find_extension::<Remotes>()).flatten();
             let task = remotes.and_then(|r| r.0.borrow().get(&id).cloned());
-            if let Some(task) = task {
+            let one_less = |count: usize| count.checked_sub(1);
+            if let Some(task) = task
+                && asked.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
+            {
                 task.cancel();
             }
         });

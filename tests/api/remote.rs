@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use evloop::time::{millis, secs};
 use evloop::{
-    EventLoop, LoopClosed, LoopProxy, RemoteTask, RunError, TaskError, all_tasks, catch_cancel, create_task,
-    current_task, get_running_loop, run, sleep, to_thread, yield_now,
+    Clock, EventLoop, LoopClosed, LoopProxy, RemoteTask, RunError, TaskError, all_tasks, catch_cancel,
+    create_task, current_task, get_running_loop, run, sleep, to_thread, yield_now,
 };
 
 use crate::support::{panic_of, pause, reports, reports_of, yields};
@@ -62,7 +62,7 @@ async fn a_remote_task_is_an_ordinary_one_of_the_loop() {
     assert!(id > current_task().unwrap().id());
 }
 
-#[evloop::test(clock = "real")]
+#[evloop::test(clock = "real", order = "fifo")]
 async fn calls_of_one_thread_come_in_their_order() {
     let (proxy, count) = (proxy(), Arc::new(AtomicUsize::new(0)));
     let counter = count.clone();
@@ -156,6 +156,20 @@ async fn a_remote_task_can_be_cancelled_before_it_began() {
         task.join()
     });
     assert!(ended.await.unwrap_err().is_cancelled());
+}
+
+/// The request's letter may come to its turn before the one that begins the task.
+#[test]
+fn in_every_order_a_remote_task_that_was_asked_before_it_began_does_not() {
+    for seed in 0..20 {
+        let mut event_loop = EventLoop::builder().clock(Clock::Virtual).shuffle(Some(seed)).build().unwrap();
+        let ended = event_loop.run_until_complete(async {
+            let task = proxy().create_task(|| async { unreachable!("it never runs") as u8 });
+            task.cancel();
+            task.await
+        });
+        assert!(ended.unwrap().unwrap_err().is_cancelled(), "seed {seed}");
+    }
 }
 
 #[evloop::test(clock = "real")]
