@@ -146,7 +146,7 @@ where
     let alarm = limit.map(|limit| HangAlarm::set(&handle, limit));
     let progress = Rc::new(Progress::default());
 
-    let main = play(scenario, plan, &progress, location);
+    let main = play(&handle, scenario, plan, &progress, location);
     let ran = event_loop.run_until_complete(main);
     why_it_ended(ran, alarm.as_ref())?;
     if plan.is_some() && !progress.interrupted.get() {
@@ -168,6 +168,7 @@ where
 
 /// The run's main task: the scenario, the future under test, the check.
 async fn play<F, C>(
+    handle: &LoopHandle,
     scenario: &mut impl FnMut() -> Scenario<F, C>,
     plan: Option<Interruption>,
     progress: &Rc<Progress>,
@@ -176,7 +177,10 @@ async fn play<F, C>(
     F: Future + 'static,
     C: AsyncFnOnce(Run<F::Output>),
 {
-    let Scenario { future, check } = scenario();
+    let Scenario { future, check, fifo } = scenario();
+    if fifo {
+        handle.loop_ref().with(|home| home.ready.shuffle(None));
+    }
     let Ok(mut task) = spawn_here(Probe::new(future, plan, progress.clone()), location) else {
         unreachable!("this runs in the loop");
     };

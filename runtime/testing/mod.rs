@@ -19,8 +19,8 @@
 //!
 //! Under `#[evloop::test]` and [`cancel_everywhere`] each iteration's tasks and callbacks are shuffled then, as the seed
 //! decides: what fails under a seed fails under it again. A test that is about the order says so, and is left alone:
-//! `#[evloop::test(order = "fifo")]`. A loop of your own has [`Builder::shuffle`](crate::Builder::shuffle), and
-//! [`seed`] tells what the environment asks for.
+//! `#[evloop::test(order = "fifo")]`, [`Scenario::fifo`]. A loop of your own has
+//! [`Builder::shuffle`](crate::Builder::shuffle), and [`seed`] tells what the environment asks for.
 //!
 //! # What happened, in which order
 //! A [`Trace`] is a list of events that many can write to. [`Trace::watch`] writes down by itself when a future

@@ -14,6 +14,7 @@ use crate::kernel::CancelledError;
 pub struct Scenario<F, C> {
     pub(super) future: F,
     pub(super) check: C,
+    pub(super) fifo: bool,
 }
 
 /// The check of a scenario that has none.
@@ -23,7 +24,7 @@ impl<F: Future + 'static> Scenario<F, NoCheck<F::Output>> {
     /// A future to be run, and to be ended at each of its awaits. Without a check, what is looked for is what
     /// must always hold.
     pub fn new(future: impl IntoFuture<Output = F::Output, IntoFuture = F>) -> Self {
-        Self { future: future.into_future(), check: |_| ready(()) }
+        Self { future: future.into_future(), check: |_| ready(()), fifo: false }
     }
 }
 
@@ -31,7 +32,34 @@ impl<F: Future + 'static, C> Scenario<F, C> {
     /// What to do after each run, one tick after the future under test has ended: assert that nothing is lost, try
     /// whether others get what they wait for.
     pub fn check<D: AsyncFnOnce(Run<F::Output>)>(self, check: D) -> Scenario<F, D> {
-        Scenario { future: self.future, check }
+        Scenario { future: self.future, check, fifo: self.fifo }
+    }
+
+    /// Runs in asyncio's order, first come, first served, whatever `EVLOOP_TEST_SEED` says: for a scenario that is
+    /// about the order, as `order = "fifo"` is for a test.
+    ///
+    /// # Examples
+    /// ```
+    /// use evloop::testing::{Scenario, cancel_everywhere};
+    /// use evloop::{Lock, create_task, yield_now};
+    /// use std::rc::Rc;
+    ///
+    /// cancel_everywhere(|| {
+    ///     let lock = Rc::new(Lock::new(Vec::new()));
+    ///     let enter = |name| {
+    ///         let lock = lock.clone();
+    ///         async move { lock.acquire().await.push(name) }
+    ///     };
+    ///     let [first, second] = ["first", "second"].map(|name| create_task(enter(name)));
+    ///     let ours = async move { yield_now().await; second.await.unwrap() };
+    ///     Scenario::new(ours).fifo().check(async move |_| {
+    ///         first.await.unwrap();
+    ///         assert_eq!(lock.acquire().await[0], "first");
+    ///     })
+    /// });
+    /// ```
+    pub fn fifo(self) -> Self {
+        Self { fifo: true, ..self }
     }
 }
 

@@ -202,6 +202,19 @@ async fn a_test_of_the_order_is_left_alone() {
     assert_eq!(order.take(), (0..20).collect::<Vec<_>>());
 }
 
+#[test]
+fn a_scenario_of_the_order_is_left_alone() {
+    cancel_everywhere(|| {
+        let order = Rc::new(RefCell::new(Vec::new()));
+        for n in 0..20 {
+            let order = order.clone();
+            call_soon(move || order.borrow_mut().push(n));
+        }
+        let check = async move |_: testing::Run<()>| assert_eq!(order.take(), (0..20).collect::<Vec<_>>());
+        Scenario::new(yields(2)).fifo().check(check)
+    });
+}
+
 /// Runs in processes of its own, too, with other environments.
 #[evloop::test]
 async fn the_environment_is_read() {
@@ -210,10 +223,10 @@ async fn the_environment_is_read() {
     assert!(std::env::var("EVLOOP_TEST_FAIL").is_err(), "it is asked to fail");
 }
 
-/// What the test above prints when it is run with these variables.
-fn in_another_environment(variables: &[(&str, &str)]) -> (bool, String) {
+/// Whether a test of this file passes with these variables, and what it prints.
+fn in_another_environment(test: &str, variables: &[(&str, &str)]) -> (bool, String) {
     let mut command = std::process::Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "testing_order::the_environment_is_read"]).env_remove("EVLOOP_TEST_SEED");
+    command.args(["--exact", &format!("testing_order::{test}")]).env_remove("EVLOOP_TEST_SEED");
     let output = command.envs(variables.iter().copied()).output().unwrap();
     let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
     (output.status.success(), said)
@@ -221,12 +234,17 @@ fn in_another_environment(variables: &[(&str, &str)]) -> (bool, String) {
 
 #[test]
 fn a_seed_comes_from_the_environment() {
+    let read = |variables: &[_]| in_another_environment("the_environment_is_read", variables);
     for fine in ["", "7"] {
-        let (passed, said) = in_another_environment(&[("EVLOOP_TEST_SEED", fine)]);
+        let (passed, said) = read(&[("EVLOOP_TEST_SEED", fine)]);
         assert!(passed, "{said}");
     }
-    let (passed, said) = in_another_environment(&[("EVLOOP_TEST_SEED", "seven")]);
+    let (passed, said) = read(&[("EVLOOP_TEST_SEED", "seven")]);
     assert!(!passed && said.contains("EVLOOP_TEST_SEED is seven; set it to a number"), "{said}");
-    let (passed, said) = in_another_environment(&[("EVLOOP_TEST_SEED", "7"), ("EVLOOP_TEST_FAIL", "1")]);
+    let (passed, said) = read(&[("EVLOOP_TEST_SEED", "7"), ("EVLOOP_TEST_FAIL", "1")]);
     assert!(!passed && said.contains("EVLOOP_TEST_SEED=7 repeats it"), "{said}");
+    for of_the_order in ["a_scenario_of_the_order_is_left_alone", "a_test_of_the_order_is_left_alone"] {
+        let (passed, said) = in_another_environment(of_the_order, &[("EVLOOP_TEST_SEED", "7")]);
+        assert!(passed && said.contains("1 passed"), "{said}");
+    }
 }
