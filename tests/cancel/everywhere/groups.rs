@@ -1,10 +1,8 @@
 //! Task groups, blocks with a deadline, and what waits for tasks without touching them.
 
-use evloop::testing::Run;
+use evloop::testing::{Run, settle};
 use evloop::time::secs;
-use evloop::{
-    FirstCompleted, Task, TaskGroup, as_completed, create_task, now, shield, sleep, timeout, wait, yield_now,
-};
+use evloop::{FirstCompleted, Task, TaskGroup, as_completed, create_task, now, shield, sleep, timeout, wait};
 
 use super::{Family, begun, dropped, everywhere, others};
 
@@ -69,6 +67,7 @@ fn a_group_with_a_failure() {
             }
             if dropped(run) {
                 sleep(secs(1)).await;
+                settle().await;
             }
             assert!(others().is_empty());
             assert_eq!(family.0.running.get(), 0);
@@ -107,6 +106,7 @@ fn a_cancellable_group_that_is_cancelled() {
         (group, async move |run: &Run<_>| {
             if dropped(run) {
                 sleep(secs(1)).await;
+                settle().await;
             }
             assert!(others().is_empty());
             assert_eq!(family.0.running.get(), 0);
@@ -215,6 +215,7 @@ fn as_completed_of_two() {
             // Those that are left run on.
             assert!(others().iter().all(|task| task.cancelling() == 0));
             sleep(secs(2)).await;
+            settle().await;
             assert!(others().is_empty());
         })
     });
@@ -241,7 +242,7 @@ fn shield_of_a_task() {
         (async { waiting.await.unwrap() }, async move |_: &Run<_>| {
             assert_eq!(shielded.cancelling(), 0);
             sleep(secs(2)).await;
-            yield_now().await;
+            settle().await;
             assert!(shielded.done() && !shielded.cancelled());
         })
     });

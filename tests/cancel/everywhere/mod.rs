@@ -19,14 +19,31 @@ use std::fmt::Debug;
 use std::rc::Rc;
 use std::time::Instant;
 
-use evloop::testing::{Ended, How, Run, Scenario, cancel_everywhere};
+use evloop::testing::{self, Ended, How, Run, Scenario, cancel_everywhere, settle};
 use evloop::time::secs;
 use evloop::{TaskRef, all_tasks, current_task, now, on_cancel, sleep, yield_now};
 
 /// Runs a scenario everywhere. Returns, for each run that was not dropped, the suspension at which it was cancelled
 /// (`woken` if it had been woken), how it ended and at which second: `"2: Cancelled@5"`; first the one without
 /// interruption: `"Ok(7)@9"`.
+///
+/// How a run ends is told of asyncio's order. If another one is asked for, the checks have to hold in that one, too.
 fn everywhere<F, C>(mut make: impl FnMut() -> (F, C)) -> Vec<String>
+where
+    F: IntoFuture<Output: Debug, IntoFuture: 'static>,
+    C: AsyncFnOnce(&Run<F::Output>),
+{
+    if testing::seed().is_some() {
+        cancel_everywhere(|| {
+            let (future, check) = make();
+            Scenario::new(future).check(async move |run| check(&run).await)
+        });
+    }
+    in_fifo_order(make)
+}
+
+/// The same, of a scenario that is about the order.
+fn in_fifo_order<F, C>(mut make: impl FnMut() -> (F, C)) -> Vec<String>
 where
     F: IntoFuture<Output: Debug, IntoFuture: 'static>,
     C: AsyncFnOnce(&Run<F::Output>),
@@ -35,10 +52,11 @@ where
     cancel_everywhere(|| {
         let (start, lines) = (now(), &lines);
         let (future, check) = make();
-        Scenario::new(future).check(async move |run| {
+        let scenario = Scenario::new(future).check(async move |run| {
             lines.borrow_mut().extend(line(&run, start));
             check(&run).await;
-        })
+        });
+        scenario.fifo()
     });
     lines.into_inner()
 }
@@ -68,13 +86,6 @@ fn dropped<T>(run: &Run<T>) -> bool {
 /// Whether the future was polled at all.
 fn begun<T>(run: &Run<T>) -> bool {
     run.interruption.is_none_or(|interruption| interruption.suspension > 0)
-}
-
-/// Gives all that is ready its turn; no time passes.
-async fn settle() {
-    for _ in 0..5 {
-        yield_now().await;
-    }
 }
 
 /// The tasks that are there besides the check.
@@ -130,6 +141,7 @@ impl Family {
                 assert!(task.cancelling() > 0, "{task:?} was not asked to end");
             }
             sleep(secs(1)).await;
+            settle().await;
         }
         assert!(others().is_empty(), "{:?} run on", others());
         self.is_gone();

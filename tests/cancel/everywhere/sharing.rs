@@ -4,11 +4,11 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use evloop::testing::Run;
+use evloop::testing::{Run, settle};
 use evloop::time::secs;
 use evloop::{BoundedSemaphore, OnceCell, RwLock, Semaphore, create_task, sleep, yield_now};
 
-use super::{everywhere, settle};
+use super::everywhere;
 
 /// Entered once after a wait of a second, and left after two.
 const WAITS_THEN_HOLDS: [&str; 6] = [

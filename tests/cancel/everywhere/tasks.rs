@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use evloop::testing::Run;
+use evloop::testing::{Run, settle};
 use evloop::time::secs;
 use evloop::{Lock, create_task, sleep};
 
@@ -17,6 +17,7 @@ fn a_task_by_value() {
                 // The handle is gone: the task runs on, detached, unless it has ended.
                 let tasks = others();
                 sleep(secs(3)).await;
+                settle().await;
                 assert!(tasks.iter().all(|task| task.done() && !task.cancelled()));
                 assert_eq!(family.0.cleanups.get(), 0);
             }

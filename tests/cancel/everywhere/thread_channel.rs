@@ -7,19 +7,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use evloop::channel::thread::channel;
-use evloop::testing::Run;
+use evloop::testing::{Run, settle};
 use evloop::{Lock, create_task, yield_now};
 
 use super::everywhere;
 
 type Sink<T> = Rc<RefCell<Vec<T>>>;
-
-/// Gives all that is ready its turn.
-async fn settle() {
-    for _ in 0..5 {
-        yield_now().await;
-    }
-}
 
 #[test]
 fn recv() {
