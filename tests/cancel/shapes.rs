@@ -33,7 +33,7 @@ async fn without_a_node_the_future_is_dropped_unpolled() {
     assert_eq!(trace.take(), ["body dropped@2"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn without_a_node_a_request_beats_a_value_of_the_same_step() {
     let (trace, polls) = (Trace::new(), Rc::new(Cell::new(0)));
     assert_eq!(trace.run(&[3], counted(&polls, sleep(secs(3)))).await, "Cancelled@3");

@@ -6,6 +6,7 @@
 use std::pin::pin;
 use std::time::Duration;
 
+use evloop::testing::settle;
 use evloop::time::secs;
 use evloop::{catch_cancel, finally, gather, on_cancel, sleep, wait_for, yield_now};
 use futures::FutureExt;
@@ -120,7 +121,7 @@ async fn equal_deadlines_are_one_delivery_to_code_after_a_catch_inside() {
     assert_eq!(trace.take(), ["inline@8"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_request_and_a_deadline_in_one_step_are_one_delivery() {
     let trace = Trace::new();
     let t = trace.clone();
@@ -150,7 +151,7 @@ async fn a_cleanup_ended_by_one_of_equal_deadlines_hands_over_to_one_that_runs_w
     assert_eq!(trace.take(), ["outer@12"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_deadline_inside_of_a_cleanup_stays_its_own_when_deliveries_meet() {
     let trace = Trace::new();
     let t = trace.clone();
@@ -181,7 +182,7 @@ async fn a_deadline_of_a_dropped_scope_around_a_borrowed_future_asks_nobody() {
     assert_eq!(trace.take(), ["child@7"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_request_and_a_deadline_in_one_step_are_one_delivery_to_code_after_a_catch() {
     let trace = Trace::new();
     let t = trace.clone();
@@ -218,7 +219,7 @@ async fn a_timeout_of_zero_polls_its_content_once() {
     let t = trace.clone();
     let running = trace.run(&[], async move {
         let child = child(&t, "child", 4);
-        yield_now().await;
+        settle().await;
         wait_for(child, zero).await.is_err()
     });
     assert_eq!(running.await, "true@4");

@@ -403,7 +403,7 @@ async fn a_moved_deadline_waits_for_the_cleanup_like_any_other() {
     assert_eq!(trace.take(), ["body@6"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_request_and_a_moved_deadline_in_one_step_are_one_delivery() {
     let trace = Trace::new();
     let t = trace.clone();

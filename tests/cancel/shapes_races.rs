@@ -352,7 +352,7 @@ async fn a_request_that_a_loser_swallows_in_its_cleanup_is_swallowed() {
     assert_eq!(trace.take(), ["first cut@3", "second@5"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_request_in_the_step_of_the_winner_wins_after_one_whole_cleanup() {
     let trace = Trace::new();
     for first in [true, false] {
@@ -368,7 +368,7 @@ async fn a_request_in_the_step_of_the_winner_wins_after_one_whole_cleanup() {
     }
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_request_in_the_step_of_the_winner_beats_it_where_nothing_cleans_up() {
     let trace = Trace::new();
     let outcome = trace.run(&[2], async { race((after(2, "won"), pending())).await });
@@ -512,7 +512,7 @@ async fn the_losers_of_a_staggered_race_are_waited_for() {
     assert_eq!(trace.take(), ["body dropped@3", "a@9"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_request_starts_no_further_attempts_and_waits_for_those_that_run() {
     let trace = Trace::new();
     let t = trace.clone();

@@ -83,7 +83,7 @@ async fn each_further_request_is_forwarded_again() {
     assert_eq!(trace.take(), ["first swallowed@1", "child dropped@3"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_request_beats_the_value_of_a_task_that_is_only_just_there() {
     let trace = Trace::new();
     let child = Rc::new(create_task(async {
@@ -99,7 +99,7 @@ async fn a_request_beats_the_value_of_a_task_that_is_only_just_there() {
     assert_eq!(trace.outcome(parent).await, "Cancelled@3");
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_further_request_beats_the_value_of_a_child_that_swallowed_the_first() {
     let trace = Trace::new();
     let child = Rc::new(stubborn(2));
