@@ -67,7 +67,7 @@ async fn a_stream_dropped_in_the_middle_of_a_wait_leaves_nothing_behind() {
         usr1.recv().await;
         Ok::<_, std::io::Error>(())
     });
-    yield_now().await;
+    settle().await;
     assert_ne!(action(Signal::SIGUSR1), DEFAULT);
     assert_eq!(handle.registrations(), (1, 1));
     waits.cancel();

@@ -153,7 +153,7 @@ async fn a_callback_that_replaces_itself_is_replaced() {
     assert_eq!(log.take(), ["first", "second", "second"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn signals_of_several_kinds_keep_their_order() {
     let _turn = turn();
     let (handle, log) = (get_running_loop().unwrap(), Log::default());
