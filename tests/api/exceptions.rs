@@ -4,12 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::process::Command;
 use std::rc::Rc;
 
+use evloop::testing::settle;
 use evloop::time::secs;
 use evloop::{
     call_later, call_soon, catch_cancel, create_task, current_task, get_running_loop, sleep, yield_now,
 };
 
-use crate::support::{Log, OnDrop, forever_with, reports, reports_of, virtual_loop, yields};
+use crate::support::{Log, OnDrop, forever_with, reports, reports_of, virtual_loop};
 
 /// A value whose destructor panics with this text.
 fn panics_when_dropped(text: &'static str) -> OnDrop<impl FnOnce()> {
@@ -36,11 +37,11 @@ async fn test_set_exc_handler_custom() {
         sink.push(format!("{} | {payload:?} | {:?}", context.message(), context.task_name()));
     });
     let _ = call_soon(|| std::panic::panic_any(1007_u32));
-    yield_now().await;
+    settle().await;
     assert_eq!(seen.take(), ["a callback panicked | Some(1007) | None"]);
     let second = reports();
     let _ = call_soon(|| panic!("for the second"));
-    yield_now().await;
+    settle().await;
     assert_eq!(second.take(), ["for the second"]);
     assert_eq!(seen.take(), [""; 0]);
 }
@@ -49,9 +50,10 @@ async fn test_set_exc_handler_custom() {
 async fn a_payload_that_is_no_text_is_described() {
     let reports = reports();
     let _ = call_soon(|| std::panic::panic_any(1007_u32));
+    settle().await;
     let formatted = String::from("formatted");
     let _ = call_soon(move || panic!("{formatted}"));
-    yield_now().await;
+    settle().await;
     assert_eq!(reports.take(), ["a panic whose payload is not a text", "formatted"]);
 }
 
@@ -65,7 +67,7 @@ async fn a_context_has_texts() {
     let task = create_task(async { panic!("boom") });
     task.set_name("t");
     task.detach();
-    yield_now().await;
+    settle().await;
     let message = "a task panicked and nobody awaited it";
     assert_eq!(
         texts.take(),
@@ -80,33 +82,33 @@ async fn a_context_has_texts() {
 async fn every_place_where_a_panic_would_be_lost_reports_it() {
     let reports = full_reports();
     let _ = call_soon(|| panic!("1"));
-    yield_now().await;
+    settle().await;
     let _ = call_later(secs(1), || panic!("2"));
     sleep(secs(1)).await;
-    yield_now().await;
+    settle().await;
     let task = create_task(async {});
     task.add_done_callback(|_| panic!("3"));
-    yields(2).await;
+    settle().await;
     let _ = evloop::Promise::<()>::new().cancel();
     let promise = evloop::Promise::new();
     promise.add_done_callback(|_| panic!("4"));
     promise.set_result(()).unwrap();
-    yield_now().await;
+    settle().await;
     create_task(async { panic!("5") }).detach();
-    yield_now().await;
+    settle().await;
     let task = create_task(forever_with(panics_when_dropped("6")));
-    yield_now().await;
+    settle().await;
     task.cancel();
-    yield_now().await;
+    settle().await;
     assert!(task.cancelled(), "it ends as it was to end");
     let guard = panics_when_dropped("7");
     call_soon(move || drop(guard)).cancel();
     let guard = panics_when_dropped("8");
     call_later(secs(1), move || drop(guard)).cancel();
     create_task(async { panics_when_dropped("9") }).detach();
-    yield_now().await;
+    settle().await;
     let task = create_task(async { panics_when_dropped("10") });
-    yield_now().await;
+    settle().await;
     drop(task);
     let task = create_task(async {
         let _guard = panics_when_dropped("11, while");
@@ -115,7 +117,7 @@ async fn every_place_where_a_panic_would_be_lost_reports_it() {
         forever_with(()).await;
     });
     task.cancel();
-    yield_now().await;
+    settle().await;
     assert_eq!(
         reports.take(),
         [
@@ -170,7 +172,7 @@ async fn two_destructors_that_panic_in_one_cancelled_task_are_one_report_and_no_
         let _b = panics_when_dropped("b");
         forever_with(()).await;
     });
-    yield_now().await;
+    settle().await;
     task.cancel();
     assert!(task.await.unwrap_err().is_cancelled());
     assert_eq!(reports.take(), ["b"]);
@@ -200,7 +202,7 @@ async fn the_awaiter_that_is_cancelled_has_not_seen_the_panic() {
     let parent = create_task(async move {
         let _: () = child.await.unwrap();
     });
-    yield_now().await;
+    settle().await;
     parent.cancel();
     // The child's panic is what becomes of the request, for both.
     assert!(parent.await.unwrap_err().is_panic());
@@ -225,11 +227,11 @@ async fn a_handler_may_use_the_loop_and_replace_itself() {
         }
     });
     let _ = call_soon(|| panic!("a"));
+    settle().await;
+    assert_eq!(log.take(), ["first: a", "the first handler was dropped", "called by the handler"]);
     let _ = call_soon(|| panic!("b"));
-    yield_now().await;
-    assert_eq!(log.take(), ["first: a", "the first handler was dropped", "second: b"]);
-    yield_now().await;
-    assert_eq!(log.take(), ["called by the handler"]);
+    settle().await;
+    assert_eq!(log.take(), ["second: b"]);
 }
 
 #[evloop::test]
@@ -238,7 +240,7 @@ async fn a_handler_sees_the_task_it_is_called_in() {
     let sink = seen.clone();
     get_running_loop().unwrap().set_exception_handler(move |_| sink.set(Some(current_task().is_some())));
     let _ = call_soon(|| panic!("in a callback"));
-    yield_now().await;
+    settle().await;
     assert_eq!(seen.take(), Some(false));
     // Dropped inside of this task's step.
     let guard = panics_when_dropped("in a task");
