@@ -118,7 +118,7 @@ async fn a_tick_that_nobody_saw_comes_again() {
     assert_eq!(ticks(&mut every, 2).await, [(10, 10), (20, 20)]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn two_intervals_keep_their_order() {
     begin();
     let log = crate::support::Log::new();
