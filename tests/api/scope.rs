@@ -135,7 +135,7 @@ async fn a_child_is_polled_only_when_it_was_woken() {
     assert_eq!((polls.get(), body_polls.get()), (2, 2));
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn what_is_woken_during_a_round_waits_for_the_next_and_others_have_their_turn() {
     let log = Log::new();
     let other = create_task({
