@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use evloop::testing::settle;
 use evloop::time::secs;
 use evloop::{get_running_loop, sleep, to_thread, yield_now};
 use futures::task::{LocalSpawn, LocalSpawnExt, Spawn, SpawnExt};
@@ -15,7 +16,7 @@ async fn a_loop_handle_spawns_local_futures() {
     assert!(handle.status_local().is_ok());
     handle.spawn_local(async move { not_send.push("ran") }).unwrap();
     assert_eq!(log.take(), [""; 0]);
-    yield_now().await;
+    settle().await;
     assert_eq!(log.take(), ["ran"]);
 }
 
@@ -25,7 +26,7 @@ async fn a_loop_handle_spawns_send_futures() {
     let (sender, ran) = std::sync::mpsc::channel();
     assert!(Spawn::status(&handle).is_ok());
     SpawnExt::spawn(&handle, async move { sender.send("ran").unwrap() }).unwrap();
-    yield_now().await;
+    settle().await;
     assert_eq!(ran.try_recv(), Ok("ran"));
 }
 
@@ -52,9 +53,9 @@ async fn a_library_can_take_the_loop_as_its_executor() {
 async fn a_dropped_remote_handle_of_futures_ends_its_task() {
     let (handle, log) = (get_running_loop().unwrap(), Log::new());
     let remote = handle.spawn_local_with_handle(forever_with(log.on_drop("dropped"))).unwrap();
-    yield_now().await;
+    settle().await;
     drop(remote);
-    yield_now().await;
+    settle().await;
     assert_eq!(log.take(), ["dropped"]);
 }
 
