@@ -73,7 +73,7 @@ fn test_call_later() {
     assert_eq!(handle.time() - start, secs(10));
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_call_later_negative_delays() {
     let log = Log::new();
     sleep(secs(10)).await;
