@@ -15,6 +15,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use evloop::testing::settle;
 use evloop::time::{micros, millis, secs};
 use evloop::{
     EventLoop, LoopClosed, RunError, call_later, call_soon, create_task, get_running_loop, now, sleep,
@@ -104,7 +105,7 @@ fn test_call_soon_threadsafe() {
     assert_eq!(has_result.try_iter().collect::<Vec<_>>(), ["hello", "world"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_call_soon_threadsafe_same_thread() {
     let (sender, called) = mpsc::channel();
     let proxy = get_running_loop().unwrap().proxy();
@@ -126,7 +127,7 @@ async fn test_call_soon_threadsafe_same_thread() {
     assert_eq!(called.try_iter().collect::<Vec<_>>(), ["a", "hello", "world", "and", "a task"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_threadsafe_call_from_the_same_thread_runs_before_what_wakes_later() {
     let (sender, called) = mpsc::channel();
     let note = move || {
@@ -231,7 +232,7 @@ async fn dropping_a_handle_does_nothing() {
 async fn test_callback_with_exception() {
     let reports = reports();
     let handle = call_soon(|| panic!("in a callback"));
-    yield_now().await;
+    settle().await;
     assert_eq!(reports.take(), ["in a callback"]);
     assert!(!handle.cancelled());
 }
@@ -272,7 +273,7 @@ async fn a_timer_that_has_fired_cannot_be_cancelled() {
     assert_eq!(log.take(), ["other"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn timers_fire_in_order_of_deadline_and_ties_in_order_of_creation() {
     let log = Log::new();
     for (delay, name) in [(3, "3a"), (1, "1a"), (3, "3b"), (2, "2a"), (1, "1b"), (3, "3c"), (2, "2b")] {
