@@ -13,6 +13,7 @@
 
 use std::rc::Rc;
 
+use evloop::testing::settle;
 use evloop::{Promise, call_soon, create_task, to_thread, yield_now};
 
 use crate::support::{Log, panic_of, reports, tick};
@@ -144,7 +145,7 @@ async fn test_tb_logger_result_retrieved() {
 async fn test_tb_logger_exception_unretrieved() {
     let reports = reports();
     let task = create_task(async { panic!("unread") });
-    yield_now().await;
+    settle().await;
     assert!(task.done());
     assert_eq!(reports.take(), [""; 0], "somebody may still read it");
     drop(task);
@@ -167,7 +168,7 @@ async fn test_tb_logger_not_called_after_cancel() {
 async fn test_tb_logger_exception_retrieved() {
     let reports = reports();
     let task = create_task(async { panic!("read") });
-    yield_now().await;
+    settle().await;
     assert!(task.result().unwrap().unwrap_err().is_panic());
     drop(task);
     assert_eq!(reports.take(), [""; 0]);
@@ -177,7 +178,7 @@ async fn test_tb_logger_exception_retrieved() {
 async fn test_tb_logger_exception_result_retrieved() {
     let reports = reports();
     let mut task = create_task(async { panic!("taken") });
-    yield_now().await;
+    settle().await;
     assert!(task.take_result().unwrap().unwrap_err().is_panic());
     drop(task);
     assert_eq!(reports.take(), [""; 0]);
@@ -187,7 +188,7 @@ async fn test_tb_logger_exception_result_retrieved() {
 async fn a_panic_is_reported_although_cancel_was_called_on_the_finished_task() {
     let reports = reports();
     let task = create_task(async { panic!("unread") });
-    yield_now().await;
+    settle().await;
     assert!(!task.cancel());
     drop(task);
     assert_eq!(reports.take(), ["unread"]);
@@ -203,7 +204,7 @@ async fn test_future_exception_never_retrieved() {
     let task = create_task(async { panic!("boom") });
     task.set_name("careless");
     task.detach();
-    yield_now().await;
+    settle().await;
     let message = "a task panicked and nobody awaited it";
     assert_eq!(said.take(), [format!("{message} / Some(\"careless\") / {message} (task careless): boom")]);
 }
@@ -274,7 +275,7 @@ fn add<const N: usize>(promise: &Promise<u8>, log: &Log, names: [&'static str; N
 
 type PromiseCallback = evloop::sync::CallbackId;
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_callbacks_remove_first_callback() {
     let (promise, log) = (Promise::new(), Log::new());
     let [first, ..] = add(&promise, &log, ["1", "2", "3"]);
@@ -292,11 +293,11 @@ async fn test_callbacks_remove_first_and_second_callback() {
     assert!(promise.remove_done_callback(first));
     assert!(promise.remove_done_callback(second));
     promise.cancel();
-    yield_now().await;
+    settle().await;
     assert_eq!(log.take(), ["3"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_callbacks_remove_third_callback() {
     let (promise, log) = (Promise::new(), Log::new());
     let [.., third] = add(&promise, &log, ["1", "2", "3"]);
@@ -306,7 +307,7 @@ async fn test_callbacks_remove_third_callback() {
     assert_eq!(log.take(), ["1", "2"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_callbacks_invoked_on_set_result() {
     let (promise, log) = (Promise::new(), Log::new());
     add(&promise, &log, ["1", "2"]);
@@ -326,11 +327,11 @@ async fn test_callbacks_invoked_on_set_exception() {
     promise.add_done_callback(move |p| sink.push(format!("{:?}", p.result().unwrap().unwrap())));
     promise.set_result(Err("failed")).unwrap();
     assert_eq!(log.take(), [""; 0]);
-    yield_now().await;
+    settle().await;
     assert_eq!(log.take(), ["Err(\"failed\")"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_remove_done_callback() {
     let (promise, log) = (Promise::new(), Log::new());
     let ids = add(&promise, &log, ["1", "1", "2", "1"]);
@@ -354,7 +355,7 @@ fn log_again(log: &Log) -> impl FnOnce(&Promise<u8>) + use<> {
     move |_| log.push("again")
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_schedule_callbacks_list_mutation_1() {
     let (promise, log) = (Promise::<u8>::new(), Log::new());
     let later = Rc::new(std::cell::Cell::new(None));
@@ -371,7 +372,7 @@ async fn test_schedule_callbacks_list_mutation_1() {
     assert_eq!(log.take(), ["first; removed the second: false", "second"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_tasks_callbacks_follow_the_same_rules() {
     let log = Log::new();
     let task = create_task(async {});
