@@ -6,7 +6,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use evloop::{Promise, Task, create_task, yield_now};
+use evloop::testing::settle;
+use evloop::{Promise, Task, create_task};
 
 #[evloop::test]
 async fn test_recursive_repr_for_pending_tasks() {
@@ -19,7 +20,7 @@ async fn test_recursive_repr_for_pending_tasks() {
     });
     task.set_name("recursive");
     *handle.borrow_mut() = Some(task);
-    yield_now().await;
+    settle().await;
     let text = format!("{handle:?}");
     assert!(text.contains("recursive") && text.contains("pending"), "{text}");
     assert_eq!(format!("{promise:?}"), "Promise { state: pending, observers: 1 }");
