@@ -40,7 +40,7 @@ fn handle() -> LoopHandle {
     get_running_loop().unwrap()
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_add_reader() {
     let ((a, mut b), log) = (ready_pair(), Log::new());
     handle().add_reader(&*a, logs(&log, "reader")).unwrap();
@@ -56,7 +56,7 @@ async fn test_add_reader() {
     handle().remove_reader(&*a);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_add_reader_existing() {
     let ((a, _b), log) = (ready_pair(), Log::new());
     handle().add_reader(&*a, logs(&log, "old")).unwrap();
@@ -70,7 +70,7 @@ async fn test_add_reader_existing() {
     assert!(handle().remove_reader(&*a));
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_add_reader_existing_writer() {
     let ((a, _b), log) = (ready_pair(), Log::new());
     handle().add_writer(&*a, logs(&log, "writer")).unwrap();
@@ -91,7 +91,7 @@ async fn test_remove_reader() {
     assert!(log.is_empty());
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_remove_reader_read_write() {
     let ((a, _b), log) = (ready_pair(), Log::new());
     handle().add_reader(&*a, logs(&log, "reader")).unwrap();
@@ -113,7 +113,7 @@ async fn test_remove_reader_unknown() {
     assert!(handle().remove_writer(&*a));
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_add_writer() {
     let ((a, _b), log) = (ready_pair(), Log::new());
     handle().add_writer(&*a, logs(&log, "writer")).unwrap();
@@ -122,7 +122,7 @@ async fn test_add_writer() {
     handle().remove_writer(&*a);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_add_writer_existing() {
     let ((a, _b), log) = (ready_pair(), Log::new());
     handle().add_reader(&*a, logs(&log, "reader")).unwrap();
@@ -145,7 +145,7 @@ async fn test_remove_writer() {
     assert_eq!(log.take(), ["writer dropped"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_remove_writer_read_write() {
     let ((a, _b), log) = (ready_pair(), Log::new());
     handle().add_reader(&*a, logs(&log, "reader")).unwrap();
