@@ -7,7 +7,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
-use evloop::{AsyncFd, create_task, get_running_loop, yield_now};
+use evloop::testing::settle;
+use evloop::{AsyncFd, create_task, get_running_loop};
 
 /// CPython refuses all four for the descriptor of a transport. Here what waits for the descriptor is an
 /// `AsyncFd` or a socket; adding is refused, and there is nothing to remove.
@@ -21,7 +22,7 @@ async fn test_add_reader_or_writer_transport_fd() {
         let transport = transport.clone();
         async move { transport.read_with(|mut stream| stream.read(&mut [0; 8])).await }
     });
-    yield_now().await;
+    settle().await;
     let refused = [
         handle.add_reader(&*transport, || unreachable!("refused")).unwrap_err(),
         handle.add_writer(&*transport, || unreachable!("refused")).unwrap_err(),
