@@ -11,6 +11,7 @@ use std::future::pending;
 use std::rc::Rc;
 use std::time::Duration;
 
+use evloop::testing::settle;
 use evloop::time::{millis, secs};
 use evloop::{
     Promise, TimeoutError, call_later, catch_cancel, create_task, current_task, finally, now, on_cancel,
@@ -89,7 +90,7 @@ async fn test_wait_for() {
     assert_eq!(now() - start, millis(100));
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_wait_for_race_condition() {
     // The value comes in the iteration of the deadline, before it.
     let promise = Promise::new();
@@ -131,7 +132,7 @@ async fn test_wait_for_waits_for_task_cancellation_w_timeout_0() {
         sleep(millis(200)).await;
         sets.set(true);
     }));
-    yield_now().await;
+    settle().await;
     assert!(wait_for(task, Duration::ZERO).await.is_err());
     assert!(cleaned.get());
     assert_eq!(now() - start, millis(200));
