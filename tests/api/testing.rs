@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::pending;
 
-use evloop::testing::{Ended, How, Interruption, Run, Scenario, Trace, cancel_everywhere};
+use evloop::testing::{Ended, How, Interruption, Run, Scenario, Trace, cancel_everywhere, settle};
 use evloop::time::secs;
 use evloop::{
     Promise, TaskError, call_later, call_soon, catch_cancel, create_task, finally, now, on_cancel, sleep,
@@ -291,7 +291,7 @@ async fn a_watched_future_tells_its_life() {
     drop(trace.watch("never polled", yield_now()));
     let say = trace.says("inside");
     let task = create_task(trace.watch("cancelled", finally(pending::<()>(), async { say() })));
-    yield_now().await;
+    settle().await;
     task.cancel();
     assert!(matches!(task.await, Err(TaskError::Cancelled(_))));
     assert_eq!(
@@ -308,7 +308,7 @@ async fn a_watched_future_tells_its_life() {
     assert!(trace.is_empty());
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn events_are_stamped_as_asked() {
     yields(3).await;
     let (plain, times, ticks) = (Trace::new(), Trace::with_times(), Trace::with_ticks());
