@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use evloop::testing::settle;
 use evloop::time::{millis, secs};
 use evloop::{
     Condition, Lock, LockGuard, Task, TaskError, TimeoutError, call_soon, create_task, now, on_cancel,
@@ -85,7 +86,7 @@ impl Monitor {
     }
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_wait() {
     let monitor = Monitor::new();
     let (lock, changed, log) = (&monitor.lock, &monitor.changed, &monitor.log);
@@ -126,10 +127,10 @@ async fn test_wait() {
 async fn test_wait_cancel() {
     let monitor = Monitor::new();
     let task = monitor.relocker();
-    yield_now().await;
+    settle().await;
     let guard = monitor.lock.acquire().await;
     task.cancel();
-    yield_now().await;
+    settle().await;
     assert_eq!(number(&monitor.changed, "waiters"), 0, "it has left the line");
     assert!(!task.done(), "its handler waits for the lock");
     drop(guard);
@@ -142,13 +143,13 @@ async fn test_wait_cancel() {
 async fn test_wait_cancel_contested() {
     let monitor = Monitor::new();
     let task = monitor.relocker();
-    yield_now().await;
+    settle().await;
     assert!(!monitor.lock.locked());
     let guard = monitor.lock.acquire().await;
     monitor.changed.notify(&guard, 1);
     let to_cancel = task.clone();
     call_soon(move || assert!(to_cancel.cancel()));
-    yields(3).await;
+    settle().await;
     assert!(!task.done(), "its handler waits for the lock");
     drop(guard);
     assert!(task.await.unwrap_err().is_cancelled());
@@ -159,17 +160,17 @@ async fn test_wait_cancel_contested() {
 async fn test_wait_cancel_after_notify() {
     let monitor = Monitor::new();
     let task = monitor.relocker();
-    yield_now().await;
+    settle().await;
     let guard = monitor.lock.acquire().await;
     monitor.changed.notify(&guard, 1);
-    yield_now().await; // it comes to the lock's line
+    settle().await; // it comes to the lock's line
     assert_eq!(number(&monitor.lock, "waiters"), 1);
     task.cancel();
-    yield_now().await; // the cancellation reaches it, and its handler gets in line
+    settle().await; // the cancellation reaches it, and its handler gets in line
     assert_eq!(number(&monitor.lock, "waiters"), 1);
     assert!(!task.done());
     drop(guard);
-    yields(2).await;
+    settle().await;
     assert!(task.cancelled());
     assert_eq!(monitor.log.take(), ["relocked"]);
 }
@@ -186,15 +187,15 @@ async fn test_wait_for() {
             *guard
         }
     });
-    yield_now().await;
+    settle().await;
     monitor.notify(1).await;
-    yields(2).await;
+    settle().await;
     assert!(monitor.log.is_empty(), "the predicate says no");
     *monitor.lock.acquire().await = 7;
-    yields(2).await;
+    settle().await;
     assert!(monitor.log.is_empty(), "nobody has notified it");
     monitor.notify(1).await;
-    yield_now().await;
+    settle().await;
     assert_eq!(monitor.log.take(), ["7"]);
     assert_eq!(task.await.unwrap(), 7);
     assert!(!monitor.lock.locked());
@@ -210,7 +211,7 @@ async fn test_wait_for_unacquired() {
     assert_eq!((*guard, tick()), (0, iteration));
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_notify() {
     let monitor = Monitor::new();
     let tasks = ["1", "2", "3"].map(|name| monitor.waiter(name));
@@ -228,7 +229,7 @@ async fn test_notify() {
     assert!(tasks.iter().all(|task| task.done()));
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_notify_all() {
     let monitor = Monitor::new();
     let tasks = ["1", "2"].map(|name| monitor.waiter(name));
@@ -245,7 +246,7 @@ async fn test_notify_all() {
 async fn test_context_manager() {
     let monitor = Monitor::new();
     let task = monitor.waiter("1");
-    yield_now().await;
+    settle().await;
     {
         let guard = monitor.lock.acquire().await;
         assert!(monitor.lock.locked());
@@ -258,7 +259,7 @@ async fn test_context_manager() {
 }
 
 /// As two conditions of one lock: waiting for one leaves the lock to who notifies the other.
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_explicit_lock() {
     let shared = Rc::new((Lock::new(()), Condition::new(), Condition::new()));
     let log = Log::new();
@@ -302,7 +303,7 @@ async fn test_timeout_in_block() {
 async fn test_cancelled_error_wakeup() {
     let monitor = Monitor::new();
     let task = monitor.relocker();
-    yield_now().await;
+    settle().await;
     assert_eq!(number(&monitor.changed, "waiters"), 1);
     task.cancel_with("foo");
     let Err(TaskError::Cancelled(error)) = task.await else { panic!("it was cancelled") };
@@ -314,10 +315,10 @@ async fn test_cancelled_error_wakeup() {
 async fn test_cancelled_error_re_aquire() {
     let monitor = Monitor::new();
     let task = monitor.relocker();
-    yield_now().await;
+    settle().await;
     let guard = monitor.lock.acquire().await;
     monitor.changed.notify(&guard, 1);
-    yield_now().await;
+    settle().await;
     assert_eq!(number(&monitor.lock, "waiters"), 1, "it is about to acquire the lock");
     task.cancel_with("foo");
     drop(guard);
@@ -330,8 +331,10 @@ async fn test_cancelled_error_re_aquire() {
 /// taken the item.
 async fn one_item_for_two(pause: impl AsyncFnOnce()) {
     let monitor = Monitor::new();
-    let [first, second] = [monitor.consumer(), monitor.consumer()];
-    yield_now().await;
+    let first = monitor.consumer();
+    settle().await;
+    let second = monitor.consumer();
+    settle().await;
     assert_eq!(number(&monitor.changed, "waiters"), 2);
     let mut guard = monitor.lock.acquire().await;
     *guard += 1;
@@ -339,7 +342,7 @@ async fn one_item_for_two(pause: impl AsyncFnOnce()) {
     pause().await;
     first.cancel();
     drop(guard);
-    yields(4).await;
+    settle().await;
     assert!(first.cancelled());
     let mut guard = monitor.lock.acquire_nowait().unwrap();
     assert_eq!(*guard, 0, "the other one was notified in its place");
@@ -356,22 +359,24 @@ async fn test_cancelled_wakeup() {
 
 #[evloop::test]
 async fn test_cancelled_wakeup_relock() {
-    one_item_for_two(yield_now).await;
+    one_item_for_two(settle).await;
 }
 
 /// In asyncio it would wait for the lock.
 #[evloop::test]
 async fn without_a_handler_a_cancelled_wait_ends_at_once_and_without_the_lock() {
     let monitor = Monitor::new();
-    let tasks = ["in the lock's line", "in the condition's"].map(|name| monitor.waiter(name));
-    yield_now().await;
+    let first = monitor.waiter("in the lock's line");
+    settle().await;
+    let tasks = [first, monitor.waiter("in the condition's")];
+    settle().await;
     let guard = monitor.lock.acquire().await;
     monitor.changed.notify(&guard, 1);
-    yield_now().await;
+    settle().await;
     assert_eq!((number(&monitor.lock, "waiters"), number(&monitor.changed, "waiters")), (1, 1));
     tasks[0].cancel();
     tasks[1].cancel();
-    yield_now().await;
+    settle().await;
     assert!(tasks.iter().all(|task| task.cancelled()));
     assert_eq!((number(&monitor.lock, "waiters"), number(&monitor.changed, "waiters")), (0, 0));
     drop(guard);
@@ -418,7 +423,7 @@ async fn a_predicate_that_panics_leaves_the_lock_free() {
             drop(monitor.changed.wait_for(guard, predicate).await);
         }
     });
-    yield_now().await;
+    settle().await;
     monitor.notify(1).await;
     assert!(matches!(task.await, Err(TaskError::Panicked(panic)) if panic.message() == "the second time"));
     assert!(!monitor.lock.locked());

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use evloop::testing::settle;
 use evloop::{Event, Task, create_task, yield_now};
 
 use super::{cancelled_soon, number};
@@ -15,7 +16,7 @@ fn waiter(event: &Rc<Event>, log: &Log, name: &'static str) -> Task<()> {
     })
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_wait() {
     let (event, log) = (Rc::new(Event::new()), Log::new());
     assert!(!event.is_set());
@@ -64,7 +65,7 @@ async fn test_clear() {
 async fn test_clear_with_waiters() {
     let (event, log) = (Rc::new(Event::new()), Log::new());
     let task = waiter(&event, &log, "1");
-    yield_now().await;
+    settle().await;
     assert_eq!(number(&event, "waiters"), 1);
     event.set();
     event.clear();
@@ -73,7 +74,7 @@ async fn test_clear_with_waiters() {
     event.set();
     assert!(log.is_empty());
     event.clear();
-    yield_now().await;
+    settle().await;
     assert_eq!(log.take(), ["1"], "woken once, and the flag does not matter any more");
     assert_eq!(number(&event, "waiters"), 0);
     assert!(task.done());

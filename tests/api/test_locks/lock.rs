@@ -2,32 +2,32 @@
 
 use std::rc::Rc;
 
+use evloop::testing::settle;
 use evloop::{Lock, Promise, call_soon, create_task, yield_now};
 
 use super::{Holder, cancelled_soon, number};
-use crate::support::{Log, yields};
+use crate::support::Log;
 
 #[evloop::test]
 async fn test_acquire() {
     let (lock, log) = (Rc::new(Lock::new(())), Log::new());
     let guard = lock.acquire().await;
     let first = Holder::of_lock(&lock, &log, "1");
+    settle().await;
     let second = Holder::of_lock(&lock, &log, "2");
-    yield_now().await;
+    settle().await;
     assert!(log.is_empty());
 
     drop(guard);
-    yield_now().await;
+    settle().await;
     assert_eq!(log.take(), ["1"]);
-    yield_now().await;
-    assert!(log.is_empty());
 
     let third = Holder::of_lock(&lock, &log, "3");
     first.leave();
-    yields(2).await;
+    settle().await;
     assert_eq!(log.take(), ["2"], "the third came later");
     second.leave();
-    yields(2).await;
+    settle().await;
     assert_eq!(log.take(), ["3"]);
     third.leave();
     for holder in [first, second, third] {
@@ -46,7 +46,7 @@ async fn test_acquire_cancel() {
     assert!(lock.locked());
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_cancel_race() {
     let (lock, log) = (Rc::new(Lock::new(())), Log::new());
     let a = Holder::of_lock(&lock, &log, "A");
@@ -80,9 +80,13 @@ async fn test_cancel_release_race() {
             drop(guard);
         }
     });
-    yield_now().await;
-    let [first, second, third] = ["1", "2", "3"].map(|name| Holder::of_lock(&lock, &log, name));
-    yield_now().await;
+    settle().await;
+    let first = Holder::of_lock(&lock, &log, "1");
+    settle().await;
+    let second = Holder::of_lock(&lock, &log, "2");
+    settle().await;
+    let third = Holder::of_lock(&lock, &log, "3");
+    settle().await;
     assert_eq!(number(&lock, "waiters"), 3);
     let to_cancel = first.task.clone();
     call_soon(move || {
@@ -91,12 +95,12 @@ async fn test_cancel_release_race() {
     });
     assert!(first.task.await.unwrap_err().is_cancelled());
     holder.await.unwrap();
-    yields(3).await;
+    settle().await;
     assert_eq!(log.take(), ["2"], "one took the lock");
     assert_eq!(number(&lock, "waiters"), 1);
 
     third.task.cancel();
-    yield_now().await;
+    settle().await;
     assert!(third.task.cancelled());
     second.leave();
     second.task.await.unwrap();
@@ -108,13 +112,13 @@ async fn test_finished_waiter_cancelled() {
     let (lock, log) = (Rc::new(Lock::new(())), Log::new());
     let guard = lock.acquire().await;
     let b = Holder::of_lock(&lock, &log, "b");
-    yield_now().await;
+    settle().await;
     assert_eq!(number(&lock, "waiters"), 1);
 
     let c = Holder::of_lock(&lock, &log, "c");
     b.task.cancel();
     drop(guard);
-    yields(2).await;
+    settle().await;
     assert!(b.task.cancelled());
     assert!(lock.locked());
     assert_eq!(log.take(), ["c"]);

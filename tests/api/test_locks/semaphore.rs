@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use evloop::sync::ReleasedTooOften;
+use evloop::testing::settle;
 use evloop::time::{millis, secs};
 use evloop::{
     BoundedSemaphore, Promise, Semaphore, Task, TaskGroup, TaskRef, create_task, gather, gather_all, sleep,
@@ -10,7 +11,7 @@ use evloop::{
 };
 
 use super::{cancelled_soon, number};
-use crate::support::{Log, yields};
+use crate::support::Log;
 
 /// A task that takes a permit for good.
 fn taker(semaphore: &Rc<Semaphore>, log: &Log, name: &'static str) -> Task<()> {
@@ -21,12 +22,26 @@ fn taker(semaphore: &Rc<Semaphore>, log: &Log, name: &'static str) -> Task<()> {
     })
 }
 
+/// Such tasks, which have come to the line in this order.
+async fn takers<const N: usize>(
+    semaphore: &Rc<Semaphore>,
+    log: &Log,
+    names: [&'static str; N],
+) -> [Task<()>; N] {
+    let mut tasks = Vec::new();
+    for name in names {
+        tasks.push(taker(semaphore, log, name));
+        settle().await;
+    }
+    tasks.try_into().expect("one for each name")
+}
+
 #[test]
 fn test_initial_value_zero() {
     assert!(Semaphore::new(0).locked());
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_acquire() {
     let (semaphore, log) = (Rc::new(Semaphore::new(3)), Log::new());
     semaphore.acquire().await.forget();
@@ -66,35 +81,32 @@ async fn test_acquire_cancel() {
 #[evloop::test]
 async fn test_acquire_cancel_before_awoken() {
     let (semaphore, log) = (Rc::new(Semaphore::new(0)), Log::new());
-    let [first, second, third, fourth] = ["1", "2", "3", "4"].map(|name| taker(&semaphore, &log, name));
-    yield_now().await;
+    let [first, second, third, fourth] = takers(&semaphore, &log, ["1", "2", "3", "4"]).await;
     first.cancel();
     second.cancel();
     semaphore.release();
-    yields(2).await;
+    settle().await;
     assert!(first.cancelled() && second.cancelled());
     assert_eq!(log.take(), ["3"]);
     assert!(third.done() && !fourth.done());
     fourth.cancel();
-    yield_now().await;
+    settle().await;
     assert_eq!(number(&semaphore, "waiters"), 0);
 }
 
 #[evloop::test]
 async fn test_acquire_hang() {
     let (semaphore, log) = (Rc::new(Semaphore::new(0)), Log::new());
-    let first = taker(&semaphore, &log, "1");
-    let second = taker(&semaphore, &log, "2");
-    yield_now().await;
+    let [first, second] = takers(&semaphore, &log, ["1", "2"]).await;
     first.cancel();
     semaphore.release();
-    yields(2).await;
+    settle().await;
     assert!(semaphore.locked());
     assert!(first.cancelled() && second.done());
     assert_eq!(log.take(), ["2"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_acquire_no_hang() {
     let semaphore = Rc::new(Semaphore::new(1));
     let second = Promise::<TaskRef>::new();
@@ -134,7 +146,7 @@ async fn test_release_no_waiters() {
     assert!(!semaphore.locked());
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_acquire_fifo_order() {
     let (semaphore, log) = (Rc::new(Semaphore::new(1)), Log::new());
     TaskGroup::scope(async |tg| {
@@ -153,7 +165,7 @@ async fn test_acquire_fifo_order() {
     assert_eq!(log.take(), ["c1_1", "c2_1", "c3_1", "c1_2", "c2_2", "c3_2"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_acquire_fifo_order_2() {
     let (semaphore, log) = (Rc::new(Semaphore::new(1)), Log::new());
     let first = taker(&semaphore, &log, "1");
@@ -175,7 +187,7 @@ async fn test_acquire_fifo_order_2() {
     assert_eq!(log.take(), ["1", "2", "3", "4"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_acquire_fifo_order_3() {
     let (semaphore, log) = (Rc::new(Semaphore::new(0)), Log::new());
     let tasks = ["1", "2", "3"].map(|name| taker(&semaphore, &log, name));
@@ -189,7 +201,7 @@ async fn test_acquire_fifo_order_3() {
     assert_eq!(log.take(), ["2", "3"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_acquire_fifo_order_4() {
     let (semaphore, log) = (Rc::new(Semaphore::new(0)), Log::new());
     let fourth = Promise::<Task<()>>::new();

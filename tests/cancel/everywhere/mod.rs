@@ -21,7 +21,7 @@ use std::time::Instant;
 
 use evloop::testing::{self, Ended, How, Run, Scenario, cancel_everywhere, settle};
 use evloop::time::secs;
-use evloop::{TaskRef, all_tasks, current_task, now, on_cancel, sleep, yield_now};
+use evloop::{TaskRef, all_tasks, current_task, now, on_cancel, sleep};
 
 /// Runs a scenario everywhere. Returns, for each run that was not dropped, the suspension at which it was cancelled
 /// (`woken` if it had been woken), how it ended and at which second: `"2: Cancelled@5"`; first the one without
