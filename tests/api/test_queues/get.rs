@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::waiting;
+use evloop::testing::settle;
 use evloop::time::millis;
 use evloop::{GetNowaitError, Queue, call_later, create_task, gather, now, wait_for, yield_now};
 
@@ -20,15 +21,16 @@ async fn test_blocking_get() {
 async fn test_get_with_putters() {
     let queue = Rc::new(Queue::new(1));
     queue.put_nowait(1).unwrap();
-    let putters = [2, 3].map(|item| {
+    let mut putters = Vec::new();
+    for item in [2, 3] {
         let queue = queue.clone();
-        create_task(async move { queue.put(item).await })
-    });
-    yield_now().await;
+        putters.push(create_task(async move { queue.put(item).await }));
+        settle().await;
+    }
     assert_eq!(waiting(&queue), (0, 2));
     assert_eq!(queue.get().await.unwrap(), 1);
     assert_eq!(waiting(&queue), (0, 1), "one was woken");
-    yield_now().await;
+    settle().await;
     assert!(putters[0].done() && !putters[1].done());
 }
 
@@ -71,12 +73,12 @@ async fn test_get_cancelled_race() {
         let queue = queue.clone();
         create_task(async move { queue.get().await })
     });
-    yield_now().await;
+    settle().await;
     first.cancel();
-    yield_now().await;
+    settle().await;
     assert!(first.done());
     queue.put("a").await.unwrap();
-    yield_now().await;
+    settle().await;
     assert!(second.done(), "it was the next in line, and nobody else took the item");
     assert_eq!(second.await.unwrap().unwrap(), "a");
 }
@@ -87,6 +89,7 @@ async fn test_get_with_waiting_putters() {
     for item in ["a", "b"] {
         let queue = queue.clone();
         create_task(async move { queue.put(item).await.unwrap() }).detach();
+        settle().await;
     }
     assert_eq!(queue.get().await.unwrap(), "a");
     assert_eq!(queue.get().await.unwrap(), "b");

@@ -27,6 +27,7 @@ macro_rules! for_each_kind {
             use std::cell::Cell;
             use std::rc::Rc;
 
+            use evloop::testing::settle;
             use evloop::{
                 $Queue, GetNowaitError, PutNowaitError, QueueShutDown, create_task, gather, yield_now,
             };
@@ -97,11 +98,11 @@ macro_rules! for_each_kind {
                     let queue = queue.clone();
                     async move { queue.get().await }
                 });
-                yield_now().await;
+                settle().await;
                 queue.shutdown();
                 assert_eq!(queue.qsize(), 0);
                 queue.join().await;
-                yield_now().await;
+                settle().await;
                 assert!(getter.done());
                 assert_eq!(getter.await.unwrap(), Err(QueueShutDown(())));
                 assert_is_shut_down(&queue).await;
@@ -116,18 +117,18 @@ macro_rules! for_each_kind {
                     let queue = queue.clone();
                     async move { queue.put("data2").await }
                 });
-                yield_now().await;
+                settle().await;
                 assert!(!put.done());
                 queue.shutdown();
                 assert_eq!(queue.qsize(), 1);
-                yield_now().await;
+                settle().await;
                 assert!(put.done());
                 assert_eq!(put.await.unwrap(), Err(QueueShutDown("data2")));
                 assert_eq!(queue.get().await, Ok("data"), "what is in comes out");
                 assert!(!join.done());
                 assert_is_shut_down(&queue).await;
                 queue.task_done();
-                yield_now().await;
+                settle().await;
                 assert!(join.done());
                 assert_nothing_is_unfinished(&queue);
             }
@@ -137,11 +138,11 @@ macro_rules! for_each_kind {
                 let queue = Rc::new($Queue::new(0));
                 queue.put_nowait("data").unwrap();
                 let join = joining(&queue);
-                yield_now().await;
+                settle().await;
                 assert!(!join.done());
                 assert_eq!(queue.shutdown_now(), ["data"], "asyncio throws the items away");
                 assert_eq!(queue.qsize(), 0);
-                yield_now().await;
+                settle().await;
                 assert!(join.done());
                 assert_is_shut_down(&queue).await;
                 assert_nothing_is_unfinished(&queue);
@@ -155,11 +156,11 @@ macro_rules! for_each_kind {
                 let join = joining(&queue);
                 assert_eq!(queue.get().await, Ok("data"));
                 assert_eq!(queue.shutdown_now().len(), 1);
-                yield_now().await;
+                settle().await;
                 assert!(!join.done(), "the item that was taken is not done");
                 assert_is_shut_down(&queue).await;
                 queue.task_done();
-                yield_now().await;
+                settle().await;
                 assert!(join.done());
                 assert_nothing_is_unfinished(&queue);
             }

@@ -11,7 +11,8 @@ mod put;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use evloop::{Queue, create_task, yield_now};
+use evloop::testing::settle;
+use evloop::{Queue, create_task};
 
 /// What `Debug` says of the two lines: how many getters and putters wait.
 fn waiting<T, B>(queue: &evloop::queue::BaseQueue<T, B>) -> (usize, usize)
@@ -76,12 +77,11 @@ async fn test_maxsize() {
             }
         }
     });
-    yield_now().await;
-    yield_now().await;
+    settle().await;
     assert_eq!(*have_been_put.borrow(), [0, 1], "two fit, the third waits");
     assert_eq!(queue.get().await.unwrap(), 0);
-    yield_now().await;
-    assert_eq!(*have_been_put.borrow(), [0, 1, 2], "it was stored in the next iteration");
+    settle().await;
+    assert_eq!(*have_been_put.borrow(), [0, 1, 2], "there was room for it");
     assert_eq!(queue.get().await.unwrap(), 1);
     assert_eq!(queue.get().await.unwrap(), 2);
     assert!(putter.done());

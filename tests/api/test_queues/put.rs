@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::waiting;
+use evloop::testing::settle;
 use evloop::time::millis;
 use evloop::{PutNowaitError, Queue, Task, call_later, create_task, gather, now, wait_for, yield_now};
 
@@ -126,14 +127,16 @@ async fn test_put_cancelled() {
 #[evloop::test]
 async fn test_put_cancelled_race() {
     let queue = Rc::new(Queue::new(1));
-    let [a, b, c] = ["a", "b", "X"].map(|item| putter(&queue, item));
-    yield_now().await;
+    let a = putter(&queue, "a");
+    settle().await;
+    let [b, c] = ["b", "X"].map(|item| putter(&queue, item));
+    settle().await;
     assert!(a.done() && !b.done());
     c.cancel();
-    yield_now().await;
+    settle().await;
     assert!(c.done());
     assert_eq!(queue.get().await.unwrap(), "a");
-    yield_now().await;
+    settle().await;
     assert_eq!(queue.get().await.unwrap(), "b");
     b.await.unwrap().unwrap();
 }
@@ -179,7 +182,7 @@ async fn test_cancelled_put_silence_value_error_exception() {
     let queue = Rc::new(Queue::new(1));
     queue.put_nowait(1).unwrap();
     let task = putter(&queue, 2);
-    yield_now().await;
+    settle().await;
     assert_eq!(waiting(&queue), (0, 1));
     // The getter takes the putter out of the line; then the putter is cancelled.
     queue.get_nowait().unwrap();
