@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 
+use evloop::testing::settle;
 use evloop::time::{millis, secs};
 use evloop::{Promise, TaskGroup, create_task, current_task, now, sleep, yield_now};
 
@@ -78,7 +79,7 @@ async fn test_taskgroup_23() {
         let held = forgotten.clone();
         let _ = tg.create_task(async move { drop(held) });
         assert_eq!(tg.len(), 1);
-        yield_now().await;
+        settle().await;
         assert_eq!(Rc::strong_count(&forgotten), 1);
         assert!(tg.is_empty(), "a finished child is forgotten at once");
     })

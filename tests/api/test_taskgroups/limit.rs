@@ -9,7 +9,7 @@ use evloop::{TaskGroup, now, sleep, yield_now};
 use super::{Error, errors};
 use crate::support::Log;
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn no_more_than_the_limit_run_at_once_and_they_begin_in_order() {
     let (log, start) = (Log::new(), now());
     let (running, most) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));

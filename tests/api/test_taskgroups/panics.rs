@@ -52,7 +52,7 @@ async fn a_panic_of_a_child_cancels_the_others_and_goes_on_around_the_group() {
     assert!(reports.is_empty(), "it was seen: {:?}", reports.take());
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn further_panics_are_reported() {
     let reports = reports();
     let group = TaskGroup::scope(async |tg| {
@@ -101,7 +101,7 @@ async fn the_handle_of_a_child_that_panicked_tells_it_too() {
     assert!(reports.is_empty());
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_panic_of_a_child_of_a_dropped_group_is_reported() {
     let reports = reports();
     let group = TaskGroup::scope(async |tg| {
