@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use evloop::testing::{self, settle};
 use evloop::time::{millis, secs};
 use evloop::{
     AsCompleted, AsCompletedTimeout, Promise, Task, TimeoutError, as_completed, create_task,
@@ -48,7 +49,8 @@ async fn test_as_completed() {
     while let Some(task) = completed.next().await {
         seen.push((task.await.unwrap(), now() - start));
     }
-    assert_eq!(seen, [("b", millis(10)), ("a", millis(10)), ("c", millis(150))]);
+    seen[..2].sort_unstable(); // they end at one instant
+    assert_eq!(seen, [("a", millis(10)), ("b", millis(10)), ("c", millis(150))]);
     assert!(completed.next().await.is_none(), "and again");
 }
 
@@ -81,6 +83,7 @@ async fn test_as_completed_with_timeout() {
     assert_eq!(now() - start, millis(120));
     assert!(completed.next().await.is_none() && completed.next().await.is_none(), "the error comes once");
     sleep(millis(30)).await;
+    settle().await;
     assert!(left.done() && !left.cancelled(), "nothing was cancelled");
     assert!(completed.next().await.is_none(), "what has ended since is not handed out");
 }
@@ -156,14 +159,14 @@ async fn test_as_completed_coroutine_use_running_loop() {
     let sink = log.clone();
     let completed = as_completed([async move { sink.push("runs") }]);
     assert!(log.is_empty());
-    yield_now().await;
+    settle().await;
     assert_eq!(log.take(), ["runs"], "started at the call");
     value(completed.next()).await;
 }
 
 // ---- Beyond CPython's tests ----
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn all_that_were_given_by_the_end_of_a_tick_come_in_the_order_of_their_ends() {
     let promises = [(); 4].map(|()| Promise::new());
     let completed = as_completed(promises.clone());
@@ -178,7 +181,7 @@ async fn all_that_were_given_by_the_end_of_a_tick_come_in_the_order_of_their_end
     }
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn tasks_that_are_done_already_come_two_ticks_later() {
     let tasks = [create_task(async { 1 }), create_task(async { 2 })];
     yield_now().await;
@@ -206,18 +209,19 @@ async fn an_empty_one_is_over_at_once() {
 async fn who_has_begun_to_wait_first_is_served_first_and_newcomers_take_nothing_of_theirs() {
     let promises = [(); 3].map(|()| Promise::new());
     let completed = as_completed(promises.clone());
-    yield_now().await;
+    settle().await;
     let (mut a, mut b) = (pin!(completed.next()), pin!(completed.next()));
     assert!(poll_now(a.as_mut()).await.is_pending() && poll_now(b.as_mut()).await.is_pending());
     promises[1].set_result("first").unwrap();
+    settle().await;
     promises[0].set_result("second").unwrap();
-    yields(2).await;
+    settle().await;
     // Both were given theirs. A third call gets neither of the two.
     let mut c = pin!(completed.next());
     assert!(poll_now(c.as_mut()).await.is_pending());
     assert_eq!(value(a).await.unwrap(), "first");
     promises[2].set_result("third").unwrap();
-    yields(2).await;
+    settle().await;
     assert_eq!(value(c).await.unwrap(), "third");
     assert_eq!(value(b).await.unwrap(), "second");
 }
@@ -276,7 +280,7 @@ async fn cancelled_at_any_tick_a_call_loses_nothing() {
         });
         yields(cancel_at).await;
         waiter.cancel();
-        yields(1).await;
+        settle().await;
         assert!(waiter.done());
         while let Some(task) = completed.next().await {
             assert!(!task.cancelled() && task.cancelling() == 0);
@@ -431,7 +435,7 @@ async fn random_callers_get_every_task_once() {
             }
             yields(random(3) as usize).await;
         }
-        yields(5).await;
+        settle().await;
         while let Some(task) = completed.next().await {
             let index = task.await.unwrap().unwrap();
             got.borrow_mut().push((usize::MAX, index));
@@ -439,8 +443,9 @@ async fn random_callers_get_every_task_once() {
         let mut all = got.take();
         all.sort_by_key(|(caller, _)| *caller);
         let mut all: Vec<_> = all.into_iter().map(|(_, index)| index).collect();
-        if cancels {
-            // What was given to a caller who was cancelled comes later than what is behind it.
+        if cancels || testing::seed().is_some() {
+            // What was given to a caller who was cancelled comes later than what is behind it; and in another order
+            // than asyncio's tasks of one tick end in any.
             all.sort_unstable();
             order.sort_unstable();
         }

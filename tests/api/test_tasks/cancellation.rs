@@ -10,6 +10,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use evloop::testing::settle;
 use evloop::time::{millis, secs};
 use evloop::{
     Promise, TaskError, call_later, catch_cancel, create_task, current_task, finally, now, sleep, yield_now,
@@ -54,17 +55,17 @@ async fn test_uncancel_basic() {
         }
         sleep(secs(10)).await;
     });
-    yield_now().await;
+    settle().await;
     assert!(task.cancel(), "the first sleep");
     assert_eq!(task.cancelling(), 1);
-    yield_now().await;
+    settle().await;
     assert_eq!(task.cancelling(), 0, "uncancel in the handler");
     assert!(!format!("{task:?}").contains("cancelling"));
     assert!(!task.done());
 
     assert!(task.cancel(), "the second sleep");
     assert_eq!(task.cancelling(), 1);
-    yield_now().await;
+    settle().await;
     assert!(task.cancelled() && task.done());
     assert_eq!(task.uncancel(), 0);
     assert_eq!(task.cancelling(), 0);
@@ -118,9 +119,9 @@ async fn test_cancel() {
 #[evloop::test]
 async fn test_cancel_with_message_then_future_result() {
     let task = create_task(sleep(secs(10)));
-    yield_now().await;
+    settle().await;
     task.cancel_with("my message");
-    yield_now().await;
+    settle().await;
     let TaskError::Cancelled(error) = task.result().unwrap().unwrap_err() else { panic!("cancelled") };
     assert_eq!(error.message(), Some("my message"));
     assert_eq!(error.to_string(), "cancelled: my message");
@@ -165,7 +166,7 @@ async fn a_message_passes_through_awaiters_that_rethrow() {
     message::<()>(outer.await);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_cancel_yield() {
     let log = Log::new();
     let task = create_task({
@@ -235,9 +236,9 @@ async fn test_cancel_task_catching() {
             }
         }
     });
-    yield_now().await;
+    settle().await;
     first.set_result(()).unwrap();
-    yield_now().await;
+    settle().await;
     task.cancel();
     let task_ref = task.task_ref();
     assert_eq!(task.await.unwrap(), 42);
@@ -258,11 +259,11 @@ async fn test_cancel_task_ignoring() {
             third.await.unwrap()
         }
     });
-    yield_now().await;
+    settle().await;
     promises[0].set_result(0).unwrap();
-    yield_now().await;
+    settle().await;
     task.cancel();
-    yield_now().await;
+    settle().await;
     assert!(!task.done() && !promises[2].done(), "it waits for the third, which nobody touched");
     assert_eq!(task.cancelling(), 1, "swallowing does not take the request back");
     promises[2].set_result(42).unwrap();
@@ -303,7 +304,7 @@ async fn test_cancel_awaited_task() {
     }));
     let nested_ref = nested.task_ref();
     let awaiter = create_task(async move { drop(nested.await) });
-    yield_now().await;
+    settle().await;
     awaiter.cancel();
     assert!(awaiter.await.unwrap_err().is_cancelled());
     assert!(nested_ref.cancelled());
@@ -317,9 +318,9 @@ async fn test_baseexception_during_cancel() {
             panic!("worse");
         }
     });
-    yield_now().await;
+    settle().await;
     task.cancel();
-    yield_now().await;
+    settle().await;
     assert!(task.done() && !task.cancelled(), "the panic is how it ended");
     match task.await {
         Err(TaskError::Panicked(panic)) => assert_eq!(panic.message(), "worse"),
@@ -347,7 +348,7 @@ async fn test_task_cancel_sleeping_task() {
 async fn test_task_cancel_waiter_future() {
     let promise = Promise::<u8>::new();
     let task = create_task(promise.clone());
-    yield_now().await;
+    settle().await;
     assert_eq!(format!("{promise:?}"), "Promise { state: pending, observers: 1 }");
     task.cancel();
     assert!(task.await.unwrap_err().is_cancelled());
@@ -380,7 +381,7 @@ async fn test_yield_future_passes_cancel() {
             }
         }
     });
-    yield_now().await;
+    settle().await;
     task.cancel();
     task.await.unwrap();
     assert_eq!(proof.get(), 101, "the inner handler first, then the outer one");
@@ -399,7 +400,7 @@ async fn a_task_whose_cancellation_is_swallowed_by_what_it_awaits_gets_the_value
         }
     });
     let parent = create_task(async move { child.await.unwrap() });
-    yield_now().await;
+    settle().await;
     parent.cancel();
     assert_eq!((&parent).await.unwrap(), "swallowed");
     assert_eq!((parent.cancelled(), parent.cancelling()), (false, 1));

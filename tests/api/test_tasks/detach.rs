@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use evloop::testing::settle;
 use evloop::time::secs;
-use evloop::{Task, create_task, get_running_loop, sleep, yield_now};
+use evloop::{Task, create_task, get_running_loop, sleep};
 
 use crate::support::{Log, virtual_loop, yields};
 
@@ -37,9 +38,9 @@ async fn an_error_of_a_task_that_has_ended_is_told_too() {
     let told = told();
     let task = create_task(async { Err::<(), _>(7) });
     task.set_name("over");
-    yield_now().await;
+    settle().await;
     task.detach_reporting();
-    yield_now().await;
+    settle().await;
     assert_eq!(told.take(), ["a detached task failed (task over): 7: true"]);
 }
 

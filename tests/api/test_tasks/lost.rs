@@ -1,7 +1,8 @@
 //! The tests of `BaseTaskTests` about tasks and errors that nobody looks at.
 
+use evloop::testing::settle;
 use evloop::time::secs;
-use evloop::{all_tasks, create_task, sleep, yield_now};
+use evloop::{all_tasks, create_task, sleep};
 
 use crate::support::{Log, forever_with, reports, reports_of, virtual_loop};
 
@@ -35,7 +36,7 @@ fn test_log_destroyed_pending_task() {
 async fn test_tb_logger_not_called_after_cancel() {
     let reports = reports();
     let task = create_task(async { panic!("unread") });
-    yield_now().await;
+    settle().await;
     assert!(!task.cancel(), "too late");
     drop(task);
     assert_eq!(reports.take(), ["unread"], "asyncio drops it silently");

@@ -29,6 +29,7 @@ use std::cell::{Cell, RefCell};
 use std::future::ready;
 use std::rc::Rc;
 
+use evloop::testing::settle;
 use evloop::time::{millis, secs};
 use evloop::{
     Promise, RunError, Task, all_tasks, create_task, current_task, get_running_loop, now, sleep, yield_now,
@@ -84,11 +85,11 @@ async fn test_task_repr() {
     task.cancel();
     let text = format!("{task:?}");
     assert!(text.contains("state: \"cancelling\""), "{text}");
-    yield_now().await;
+    settle().await;
     assert_eq!(format!("{task:?}"), "Task { name: \"TestTask\", state: \"cancelled\" }");
     let finished = create_task(async {});
     finished.set_name("F");
-    yield_now().await;
+    settle().await;
     assert_eq!(format!("{:?}", finished.task_ref()), "Task { name: \"F\", state: \"finished\" }");
 }
 
@@ -244,7 +245,7 @@ async fn test_step_result_future() {
 async fn test_coroutine_non_gen_function_return_future() {
     let promise = Promise::new();
     let returned = create_task(ready(promise.clone()));
-    yield_now().await;
+    settle().await;
     assert!(returned.done(), "a future that is returned is not awaited");
     promise.set_result(7).unwrap();
     assert_eq!(returned.await.unwrap().await.unwrap(), 7);
@@ -306,7 +307,7 @@ async fn test_task_awaits_on_itself() {
     });
     let task_ref = task.task_ref();
     slot.replace(Some(task));
-    yield_now().await;
+    settle().await;
     assert!(task_ref.done() && !task_ref.cancelled());
     // It owned its own output, so nobody else could see the panic.
     let said = reports.take();
@@ -321,7 +322,7 @@ async fn test_task_source_traceback() {
     let location = task.location().unwrap();
     assert_eq!((location.file(), location.line()), (file!(), line));
     task.cancel();
-    yield_now().await;
+    settle().await;
     assert!(task.location().is_none(), "known while it is unfinished");
 }
 
@@ -362,7 +363,7 @@ fn test_sleep_cancel() {
     assert_eq!(event_loop.next_deadline(), None, "its timer is gone");
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_sleep_zero() {
     let log = Log::new();
     let (start, iteration) = (now(), tick());

@@ -11,6 +11,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use evloop::testing::settle;
 use evloop::time::{millis, secs};
 use evloop::{
     Promise, Task, TaskError, catch_cancel, create_task, finally, gather, get_running_loop, now, shield,
@@ -68,9 +69,9 @@ async fn test_shield_cancel_outer() {
         let shielded = shield(create_task(promise.clone()));
         async move { shielded.await.unwrap().unwrap() }
     });
-    yields(2).await;
+    settle().await;
     outer.cancel();
-    yield_now().await;
+    settle().await;
     assert!(outer.cancelled(), "at once");
     let wakes = std::sync::Arc::new(NoWake);
     let waker = Waker::from(wakes.clone());
@@ -93,7 +94,7 @@ impl std::task::Wake for NoWake {
 #[evloop::test]
 async fn test_shield_shortcut() {
     let inner = create_task(async { 42 });
-    yield_now().await;
+    settle().await;
     let iteration = tick();
     assert_eq!(shield(&inner).await.unwrap(), 42);
     assert_eq!(shield(inner).await.unwrap(), 42);
@@ -117,11 +118,11 @@ async fn test_shield_effect() {
             proof.set(proof.get() + 100);
         }
     });
-    yields(2).await;
+    settle().await;
     outer.cancel();
     assert!(outer.await.unwrap_err().is_cancelled());
     promise.set_result(()).unwrap();
-    yield_now().await;
+    settle().await;
     assert_eq!(proof.get(), 1);
 }
 
@@ -183,7 +184,7 @@ async fn test_shield_coroutine_use_running_loop() {
             42
         }
     });
-    yield_now().await;
+    settle().await;
     assert_eq!(log.take(), ["runs"], "started at the call");
     assert_eq!(shielded.await.unwrap(), 42);
 }
@@ -233,7 +234,7 @@ async fn a_task_is_shielded_by_value_by_reference_or_in_place() {
     assert!(said.to_string().contains("taken before"), "{said}");
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn it_costs_three_ticks_from_the_start_and_two_from_the_end() {
     let iteration = tick();
     shield(async {}).await.unwrap();
@@ -248,7 +249,7 @@ async fn it_costs_three_ticks_from_the_start_and_two_from_the_end() {
     assert_eq!(tick() - iteration, 3, "the task is woken, its end is heard, we are woken");
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_request_of_the_same_tick_beats_the_value_and_the_value_stays() {
     let promise = Promise::new();
     let inner = Rc::new(create_task(promise.clone()));
@@ -273,7 +274,7 @@ async fn a_task_that_shields_itself_is_told_so() {
         async move { shield(slot.get().unwrap()).await.unwrap() }
     });
     slot.set(task).unwrap();
-    yield_now().await;
+    settle().await;
     let ended = slot.get().unwrap().result().unwrap().unwrap_err().to_string();
     assert!(ended.contains("a task awaits itself"), "{ended}");
 }

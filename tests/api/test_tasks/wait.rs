@@ -11,10 +11,11 @@ use std::rc::Rc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use evloop::testing::settle;
 use evloop::time::{millis, secs};
 use evloop::{
     AllCompleted, FirstCompleted, FirstException, FirstPanic, Promise, Task, TaskRef, Waited, create_task,
-    get_running_loop, now, sleep, wait, yield_now,
+    get_running_loop, now, sleep, wait,
 };
 
 use crate::support::{Log, panic_of, poll_once, reports, tick, virtual_loop, yields};
@@ -178,14 +179,14 @@ async fn test_yield_wait_does_not_shield_cancel() {
             proof.set(proof.get() + 1);
         }
     });
-    yield_now().await;
+    settle().await;
     outer.cancel();
     let outer_ref = outer.task_ref();
-    yield_now().await;
+    settle().await;
     assert!(outer_ref.cancelled(), "at once");
     assert!(!member.done() && member.cancelling() == 0);
     promise.set_result(()).unwrap();
-    yields(3).await;
+    settle().await;
     assert!(member.done() && !member.cancelled());
     assert_eq!(proof.get(), 0);
 }
@@ -283,7 +284,7 @@ async fn a_panic_that_only_wait_has_heard_of_is_still_reported() {
     assert_eq!(reports.take(), ["bad"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn new_tasks_cost_three_ticks_and_a_timeout_of_zero_two() {
     let iteration = tick();
     wait([create_task(async {})], AllCompleted, None).await;
