@@ -179,7 +179,9 @@ extern crate self as evloop;
 
 #[cfg(unix)]
 mod async_fd;
+mod at_home;
 pub mod channel;
+pub mod context;
 pub mod debug;
 pub mod deviations;
 mod kernel;
@@ -197,10 +199,12 @@ pub mod time;
 
 #[cfg(unix)]
 pub use async_fd::AsyncFd;
+pub use at_home::{AtHome, NotAtHome};
+pub use context::{ContextVar, copy_context};
 pub use kernel::{
     Builder, CallbackId, CancelledError, Clock, ErrorContext, EventLoop, Handle, Join, JoinMut, JoinRef,
-    LoopClosed, LoopHandle, LoopProxy, Panic, PollMode, RemoteTask, RunError, Stuck, Task, TaskError,
-    TaskRef, TimerHandle,
+    LoopClosed, LoopHandle, LoopProxy, Panic, PollMode, RemoteTask, RunError, Stuck, Task, TaskBuilder,
+    TaskError, TaskRef, TimerHandle,
 };
 pub use queue::{GetNowaitError, LifoQueue, PriorityQueue, PutNowaitError, Queue, QueueShutDown};
 pub use runner::{Runner, RunnerBuilder, run, try_run};

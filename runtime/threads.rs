@@ -14,7 +14,9 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use crate::kernel::{JobTicket, LoopHandle, probe, report_panic, with_current};
+use crate::kernel::{
+    JobTicket, LoopHandle, Travelling, probe, report_panic, run_in, travelling_context, with_current,
+};
 
 /// How long a thread without work stays.
 const IDLE: Duration = Duration::from_secs(10);
@@ -183,7 +185,8 @@ enum State<F, T> {
 /// Runs a blocking function on a thread of the loop's pool and waits for its value.
 ///
 /// The function is submitted at the first poll. At most 32 threads, named `evloop-blocking-N`, work at
-/// once; the rest waits. On the virtual clock, time stands still while jobs run.
+/// once; the rest waits. It sees those [context variables](crate::ContextVar) of this task whose values are `Send` and
+/// `Sync`, as they are then; what it sets is seen by nobody else. On the virtual clock, time stands still while jobs run.
 ///
 /// # Panics
 /// If the function panics, the panic goes on here. If no thread can be had at all. Outside of a loop.
@@ -261,17 +264,22 @@ where
         LoopHandle::current().expect("to_thread() needs a running loop: await it inside of evloop::run");
     let pool = with_current(|_, home| home.extension(Pool::new)).expect("there is a running loop");
     let ticket = JobTicket::new(handle.loop_ref());
+    let travelling = travelling_context();
     let slot = Arc::new(Slot { state: Mutex::new(SlotState::Waiting(waker)) });
     let job = {
         let slot = slot.clone();
         Box::new(move |pool: &PoolShared| {
             // It ends after the wake below, and also if the job is dropped unrun.
             let ticket = ticket;
+            let context = travelling.map(Travelling::arrive);
             if matches!(*slot.lock(), SlotState::Abandoned) {
                 pool.lock().busy -= 1;
                 return;
             }
-            let result = panic::catch_unwind(AssertUnwindSafe(f));
+            let result = panic::catch_unwind(AssertUnwindSafe(|| match &context {
+                Some(context) => run_in(context, f),
+                None => f(),
+            }));
             // Before anybody hears of the result, and may end the loop.
             pool.lock().busy -= 1;
             let former = std::mem::replace(&mut *slot.lock(), SlotState::Done(result));

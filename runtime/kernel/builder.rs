@@ -32,6 +32,7 @@ pub struct Builder {
     debug: Option<bool>,
     slow: Duration,
     sink: Sink,
+    eager: bool,
 }
 
 impl Builder {
@@ -46,6 +47,7 @@ impl Builder {
             debug: None,
             slow: debug::SLOW,
             sink: Sink::default(),
+            eager: false,
         }
     }
 
@@ -132,6 +134,16 @@ impl Builder {
         self
     }
 
+    /// Whether tasks have their first step inside of the call that creates them, as
+    /// [`TaskBuilder::eager`](crate::TaskBuilder::eager) says, if that does not decide otherwise. Off by default.
+    ///
+    /// # asyncio
+    /// `loop.set_task_factory(asyncio.eager_task_factory)`.
+    pub fn eager_tasks(mut self, eager: bool) -> Self {
+        self.eager = eager;
+        self
+    }
+
     /// Makes the loop; this thread becomes its home.
     ///
     /// # Errors
@@ -147,6 +159,7 @@ impl Builder {
         let shared = Shared::new(poller, time.is_virtual());
         let home = Home::new(time, debug);
         home.ready.shuffle(self.shuffle);
+        home.eager.set(self.eager);
         Ok(EventLoop::with(shared, home, settings))
     }
 }

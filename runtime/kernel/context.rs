@@ -8,7 +8,7 @@
 //! `RefCell` in here is borrowed.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -27,6 +27,7 @@ use super::scheduler::{Entry, Letter, ReadyList};
 use super::scope::tree::{NIL, ScopeTree};
 use super::slots::Slots;
 use super::timers::Timers;
+use super::variables::Inside;
 
 pub(crate) type Block = HomeCell<Shared, Home>;
 pub(crate) type LoopRef = HomeRef<Shared, Home>;
@@ -116,6 +117,13 @@ pub(crate) struct Home {
     pub(crate) current_task: Cell<Option<NonNull<Entry>>>,
     /// The scope node that is being polled, [`NIL`] at the top of a task.
     pub(crate) current_node: Cell<u32>,
+    /// Whose context variables this code sees, where it is not simply the step of a task; and whether it is not.
+    inside: RefCell<Inside>,
+    pub(crate) is_inside: Cell<bool>,
+    /// Whether tasks have their first step at once, if nobody says otherwise.
+    pub(crate) eager: Cell<bool>,
+    /// The number of the step that runs: no two have the same.
+    pub(crate) step: Cell<u64>,
     /// Steps of tasks made so far.
     pub(crate) steps: Cell<u64>,
     /// Batches run so far: asyncio's iterations.
@@ -156,6 +164,10 @@ impl Home {
             time,
             current_task: Cell::new(None),
             current_node: Cell::new(NIL),
+            inside: RefCell::new(Inside::Nothing),
+            is_inside: Cell::new(false),
+            eager: Cell::new(false),
+            step: Cell::new(0),
             steps: Cell::new(0),
             turns: Cell::new(0),
             turning: Cell::new(false),
@@ -168,6 +180,26 @@ impl Home {
             task_ids: Cell::new((1, 0)),
             extensions: RefCell::new(Vec::new()),
         }
+    }
+
+    /// Whose context variables this code sees, where it is not simply the step of a task.
+    pub(crate) fn inside(&self) -> Ref<'_, Inside> {
+        self.inside.borrow()
+    }
+
+    /// Goes inside of something else; the caller goes back by what this returns.
+    #[inline]
+    pub(crate) fn go_inside(&self, inside: Inside) -> Inside {
+        self.is_inside.set(!matches!(inside, Inside::Nothing));
+        self.inside.replace(inside)
+    }
+
+    /// Numbers the step that begins.
+    #[inline]
+    pub(crate) fn begin_step(&self) {
+        let number = self.steps.get() + 1;
+        self.steps.set(number);
+        self.step.set(number);
     }
 
     /// A task number: unique in the process, increasing within the loop.

@@ -19,7 +19,10 @@ use super::reactor::Punctual;
 use super::report::guarded;
 use super::run_error::RunError;
 use super::source::apply;
-use super::task::{BorrowedTask, TaskError, TaskRef, close_all, is_task_waker, live_tasks, probe_tasks};
+use super::task::{
+    BorrowedTask, TaskError, TaskRef, captured_context, close_all, is_task_waker, live_tasks, probe_tasks,
+};
+use super::variables::Context;
 
 /// Most steps between two looks outside.
 const LONGEST_STRETCH: u32 = 64;
@@ -102,19 +105,20 @@ impl EventLoop {
     /// `loop.run_until_complete(main)`.
     #[track_caller]
     pub fn run_until_complete<F: IntoFuture>(&mut self, main: F) -> Result<F::Output, RunError> {
-        self.begin_main(main, Location::caller())?.run()
+        self.begin_main(main, Location::caller(), captured_context())?.run()
     }
 
-    /// Enters the loop and makes a task of `main`. A call of its own, since it moves a future about that may be
+    /// Enters the loop and makes a task of `main`, which runs in `context` if that is not an empty one. A call of its own, since it moves a future about that may be
     /// large: the room that takes on the stack is free again while the future is polled.
     pub(crate) fn begin_main<'a, F: IntoFuture + 'a>(
         &'a mut self,
         main: F,
         location: &'static Location<'static>,
+        context: Option<Context>,
     ) -> Result<MainRun<'a, F::Output>, RunError> {
         let running = Running::start(self, self.settings.timer_slack)?;
         let home = running.entered.home().ok_or_else(closed)?;
-        let task = BorrowedTask::spawn(&self.loop_ref, home, main.into_future(), location);
+        let task = BorrowedTask::spawn(&self.loop_ref, home, main.into_future(), location, context);
         Ok(MainRun { task, running })
     }
 
@@ -269,7 +273,12 @@ impl<T> MainRun<'_, T> {
     }
 
     /// Runs until the task has ended.
-    pub(crate) fn run(mut self) -> Result<T, RunError> {
+    pub(crate) fn run(self) -> Result<T, RunError> {
+        self.run_and_keep(&mut None)
+    }
+
+    /// As [`run`](Self::run), and leaves the task's context in `context`, if it has one.
+    pub(crate) fn run_and_keep(mut self, context: &mut Option<Context>) -> Result<T, RunError> {
         // It may be scheduled already when somebody else stops this run; the next is not its business.
         let over = Rc::new(Cell::new(false));
         let callback = self.task().add_done_callback({
@@ -283,6 +292,7 @@ impl<T> MainRun<'_, T> {
         let result = self.running.turn_until_stopped();
         over.set(true);
         self.task().remove_done_callback(callback);
+        *context = self.task().context_if_any();
         result?;
         match self.task.take_result() {
             Some(Ok(value)) => Ok(value),

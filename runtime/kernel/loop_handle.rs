@@ -10,9 +10,12 @@ use super::context::{LoopRef, RemoteRef, current_loop};
 use super::exception::ErrorContext;
 use super::proxy::LoopProxy;
 use super::task::callback::{Callback, Handle};
-use super::task::{Task, TaskRef, live_tasks, spawn};
+use super::task::{Task, TaskBuilder, TaskRef, captured_context, live_tasks, spawn, spawn_with};
 use super::timer_handle::TimerHandle;
 use super::timers::Alarm;
+use super::variables::Context;
+
+const CLOSED: &str = "the event loop is closed; keep the EventLoop alive as long as its handles are used";
 
 /// The loop, for its own thread: schedule callbacks and tasks, read its time, stop it.
 ///
@@ -48,6 +51,28 @@ impl LoopHandle {
         self.spawn_at(future, Location::caller())
     }
 
+    /// As [`create_task`](Self::create_task), with a name, in a certain context, or at once.
+    ///
+    /// # Panics
+    /// If the loop was dropped.
+    ///
+    /// # asyncio
+    /// `loop.create_task(coro, name=…, context=…, eager_start=…)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use evloop::{EventLoop, Task};
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let task = event_loop.handle().create_task_with(Task::builder().name("later"), async {});
+    /// assert_eq!(&*task.name(), "later");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn create_task_with<F: Future + 'static>(&self, builder: TaskBuilder, future: F) -> Task<F::Output> {
+        self.spawn_with_at(future, Location::caller(), builder)
+    }
+
     #[track_caller]
     fn spawn_at<F: Future + 'static>(
         &self,
@@ -60,17 +85,40 @@ impl LoopHandle {
                 home.mail_first(shared);
                 spawn(&self.loop_ref, home, future, location)
             })
-            .expect("the event loop is closed; keep the EventLoop alive as long as its handles are used")
+            .expect(CLOSED)
     }
 
-    /// Calls `f` in the next iteration, in order of the calls.
+    #[track_caller]
+    fn spawn_with_at<F: Future + 'static>(
+        &self,
+        future: F,
+        location: &'static Location<'static>,
+        builder: TaskBuilder,
+    ) -> Task<F::Output> {
+        let shared = self.loop_ref.cell().shared();
+        self.loop_ref
+            .with(|home| {
+                home.mail_first(shared);
+                spawn_with(&self.loop_ref, home, future, location, builder)
+            })
+            .expect(CLOSED)
+    }
+
+    /// Calls `f` in the next iteration, in order of the calls. It sees the [context variables](crate::ContextVar)
+    /// as they are at this call, and so do all the callbacks below.
     ///
     /// # asyncio
     /// `loop.call_soon(f)`.
     #[track_caller]
     pub fn call_soon(&self, f: impl FnOnce() + 'static) -> Handle {
+        self.call_soon_in(captured_context(), f)
+    }
+
+    /// As [`call_soon`](Self::call_soon), for a callback that has its context from elsewhere.
+    #[track_caller]
+    pub(crate) fn call_soon_in(&self, context: Option<Context>, f: impl FnOnce() + 'static) -> Handle {
         let shared = self.loop_ref.cell().shared();
-        let callback = Callback::new_at(f, Location::caller());
+        let callback = Callback::new_at(f, Location::caller()).within(context);
         let handle = callback.handle();
         self.loop_ref.with(|home| {
             if !home.closing.get() {
@@ -99,7 +147,7 @@ impl LoopHandle {
     /// `loop.call_at(when, f)`, where ties have no order.
     #[track_caller]
     pub fn call_at(&self, when: Instant, f: impl FnOnce() + 'static) -> TimerHandle {
-        let callback = Callback::new_at(f, Location::caller());
+        let callback = Callback::new_at(f, Location::caller()).within(captured_context());
         let handle = callback.handle();
         let key = self.loop_ref.with(|home| {
             (!home.closing.get()).then(|| {
@@ -257,6 +305,16 @@ pub(crate) fn spawn_here<F: Future + 'static>(
 ) -> Result<Task<F::Output>, F> {
     let Some(handle) = LoopHandle::current() else { return Err(future) };
     Ok(handle.spawn_at(future, location))
+}
+
+/// As [`spawn_here`], with settings.
+pub(crate) fn spawn_here_with<F: Future + 'static>(
+    future: F,
+    location: &'static Location<'static>,
+    builder: TaskBuilder,
+) -> Result<Task<F::Output>, F> {
+    let Some(handle) = LoopHandle::current() else { return Err(future) };
+    Ok(handle.spawn_with_at(future, location, builder))
 }
 
 /// A time so far away that nobody sees it come, where `now + delay` is beyond what `Instant` can hold.

@@ -3,11 +3,12 @@
 //! This is its door: the few items that the other folders build on. Layers, each importing only those
 //! above it in this list:
 //!
-//! 0. `atomic`, `clock`, `exception`, `home_cell`, `debug`, `wait_list`, `scheduler`, `timers`, `reactor`, `slots`, `scope`
+//! 0. `atomic`, `clock`, `exception`, `home_cell`, `debug`, `wait_list`, `scheduler`, `timers`, `reactor`, `slots`, `scope`,
+//!    `variables`
 //! 1. `context` (a loop's state), `report`
 //! 2. `task` (tasks and callbacks: what stands in the FIFO)
 //! 3. `node` (one scope as its owner sees it), `join` (awaiting a task), `progress` (of a write), `source` (waiting for a descriptor)
-//! 4. `proxy`, `job`, `remote_task`, `timer_handle`, `readers`, `loop_handle`: what is asked of a loop
+//! 4. `proxy`, `job`, `errand`, `remote_task`, `timer_handle`, `readers`, `loop_handle`: what is asked of a loop
 //! 5. `event_loop` (the turn), `builder`, `run_error`
 
 pub(crate) mod atomic;
@@ -16,6 +17,7 @@ mod clock;
 #[expect(unsafe_code, reason = "follows the thread-local pointer to the loop this thread is in")]
 mod context;
 mod debug;
+mod errand;
 mod event_loop;
 mod exception;
 #[expect(unsafe_code, reason = "one block with a face per thread, reached by pointers")]
@@ -42,6 +44,7 @@ mod source;
 mod task;
 mod timer_handle;
 mod timers;
+mod variables;
 mod wait_list;
 
 pub use builder::Builder;
@@ -56,14 +59,16 @@ pub use reactor::PollMode;
 pub use remote_task::RemoteTask;
 pub use run_error::RunError;
 pub use task::callback::Handle;
-pub use task::{CallbackId, CancelledError, Panic, Task, TaskError, TaskRef};
+pub use task::{CallbackId, CancelledError, Panic, Task, TaskBuilder, TaskError, TaskRef};
 pub use timer_handle::TimerHandle;
+pub use variables::Context;
 
 pub(crate) use clock::real_now;
 pub(crate) use context::{Visit, with_current};
 pub(crate) use debug::probe;
+pub(crate) use errand::Errand;
 pub(crate) use job::JobTicket;
-pub(crate) use loop_handle::{far_from, spawn_here};
+pub(crate) use loop_handle::{far_from, spawn_here, spawn_here_with};
 pub(crate) use node::{Leaf, Polled, Scope, Token, raise_here};
 pub(crate) use progress::Progress;
 pub(crate) use proxy::OutsideWait;
@@ -72,6 +77,10 @@ pub(crate) use report::{guarded, report_error, report_error_of, report_panic};
 pub(crate) use scope::delivery::Delivery;
 pub(crate) use slots::Who;
 pub(crate) use source::{Done, Reading, Source, Writing};
-pub(crate) use task::{SeenPanic, current_task, current_task_id, probe_tasks, tell_of_own_lock};
+pub(crate) use task::{
+    SeenPanic, captured_context, current_context, current_context_to_set, current_task, current_task_id,
+    probe_tasks, run_in, tell_of_own_lock, travelling_context,
+};
 pub(crate) use timers::{Alarm, Look, TimerKey};
+pub(crate) use variables::{Held, Identity, Key, Travelling, Value, Variable};
 pub(crate) use wait_list::{Line, Place, Standing, WaitKey, WaitList, call_each};

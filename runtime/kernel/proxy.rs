@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use super::context::{RemoteRef, current_loop, with_current};
 use super::scheduler::Letter;
 use super::task::callback::Callback;
+use super::task::{arrive_in_callback, captured_context, travelling_context};
 
 /// A loop, for other threads: `Send + Sync`, cheap to clone.
 ///
@@ -58,6 +59,8 @@ impl LoopProxy {
     /// [`LoopClosed`] if the loop was dropped; `f` is dropped then. A loop that is dropped later drops
     /// what it has not run.
     ///
+    /// `f` sees the [context variables](crate::ContextVar) of the caller whose values are `Send` and `Sync`.
+    ///
     /// # asyncio
     /// `loop.call_soon_threadsafe(f)`.
     #[track_caller]
@@ -65,7 +68,18 @@ impl LoopProxy {
         if self.is_current() {
             return call_soon_at_home(f, Location::caller());
         }
-        post_letter(&self.remote, Callback::letter_at(f, Location::caller()))
+        let location = Location::caller();
+        let letter = match travelling_context() {
+            None => Callback::letter_at(f, location),
+            Some(context) => {
+                let in_context = move || {
+                    let _entered = arrive_in_callback(context);
+                    f();
+                };
+                Callback::letter_at(in_context, location)
+            }
+        };
+        post_letter(&self.remote, letter)
     }
 
     /// Stops the loop, as [`LoopHandle::stop`](crate::LoopHandle::stop).
@@ -104,7 +118,7 @@ fn call_soon_at_home(
             return Err(LoopClosed);
         }
         home.mail_first(block.shared());
-        Callback::new_at(f, location).schedule(home);
+        Callback::new_at(f, location).within(captured_context()).schedule(home);
         Ok(())
     });
     scheduled.unwrap_or(Err(LoopClosed))

@@ -15,6 +15,8 @@ use super::report::guarded;
 use super::slots::{Owner, Repeated, Slot, Watcher};
 use super::source::{closed, watched_otherwise};
 use super::task::callback::Callback;
+use super::task::captured_context;
+use super::variables::Context;
 
 /// A callback that is scheduled again and again.
 struct Reader {
@@ -22,6 +24,8 @@ struct Reader {
     /// It stands in the FIFO.
     scheduled: Cell<bool>,
     removed: Cell<bool>,
+    /// What it runs in, each time.
+    context: Option<Context>,
 }
 
 impl Reader {
@@ -41,7 +45,8 @@ impl Repeated for Reader {
         if !self.scheduled.replace(true) {
             with_current(|_, home| {
                 let reader = self.clone();
-                Callback::new(move || reader.run()).schedule(home);
+                let context = reader.context.clone();
+                Callback::new(move || reader.run()).within(context).schedule(home);
             });
         }
     }
@@ -143,6 +148,7 @@ impl LoopHandle {
             callback: RefCell::new(Some(callback)),
             scheduled: Cell::new(false),
             removed: Cell::new(false),
+            context: captured_context(),
         });
         let shared = self.loop_ref().cell().shared();
         let watched = self.loop_ref().with(|home| {

@@ -54,6 +54,15 @@ impl RunnerBuilder {
         self
     }
 
+    /// As [`Builder::eager_tasks`].
+    ///
+    /// # asyncio
+    /// `loop.set_task_factory(asyncio.eager_task_factory)`.
+    pub fn eager_tasks(mut self, eager: bool) -> Self {
+        self.event_loop = self.event_loop.eager_tasks(eager);
+        self
+    }
+
     /// How much of the loop's time the tasks that are left have for their cleanups when the runner is closed.
     /// Whoever is not done then is named to the exception handler, with the place where the task was created,
     /// and dropped. By default there is no limit but Ctrl-C.

@@ -7,7 +7,7 @@ use std::panic::Location;
 use super::builder::{RunnerBuilder, Settings};
 use super::interrupt::Interrupted;
 use super::shutdown;
-use crate::kernel::{EventLoop, LoopHandle, RunError};
+use crate::kernel::{Context, EventLoop, LoopHandle, RunError, captured_context};
 
 /// Runs one main after the other on one loop, and ends the loop in an orderly way. [`run`](crate::run) is one of these,
 /// used once.
@@ -46,6 +46,24 @@ pub struct Runner {
     settings: Settings,
     /// Nothing is to be waited for any more.
     at_once: bool,
+    /// The one context of all mains, from the first run on.
+    context: Base,
+}
+
+/// What the mains of a runner run in: a copy of what the first run's caller is in. `None` until something is set.
+#[derive(Default)]
+struct Base {
+    copied: bool,
+    context: Option<Context>,
+}
+
+impl Base {
+    fn of_this_run(&mut self) -> &mut Option<Context> {
+        if !std::mem::replace(&mut self.copied, true) {
+            self.context = captured_context();
+        }
+        &mut self.context
+    }
 }
 
 impl Runner {
@@ -64,12 +82,13 @@ impl Runner {
 
     pub(super) fn with(event_loop: EventLoop, settings: Settings) -> Self {
         let handle = event_loop.handle();
-        Self { event_loop: Some(event_loop), handle, settings, at_once: false }
+        Self { event_loop: Some(event_loop), handle, settings, at_once: false, context: Base::default() }
     }
 
     /// Runs `main` until it ends, and the loop's other tasks meanwhile; they stay in the loop for the next run.
     ///
-    /// `main` may borrow: it and its output are dropped before this returns.
+    /// `main` may borrow: it and its output are dropped before this returns. All mains share one context: what one of
+    /// them sets of [context variables](crate::ContextVar) the next one finds.
     ///
     /// # Errors
     /// [`RunError::Cancelled`] if `main` was cancelled, [`RunError::Interrupted`] if that was Ctrl-C;
@@ -87,13 +106,14 @@ impl Runner {
         let location = Location::caller();
         let Some(event_loop) = &mut self.event_loop else { return Err(RunError::Closed) };
         self.at_once = false;
-        let run = event_loop.begin_main(main, location)?;
+        let context = self.context.of_this_run();
+        let run = event_loop.begin_main(main, location, context.clone())?;
         if !self.settings.handle_sigint {
-            return run.run();
+            return run.run_and_keep(context);
         }
         let interrupted = Interrupted::new();
         let interrupts = interrupted.cancels(run.task(), &self.handle);
-        let output = run.run();
+        let output = run.run_and_keep(context);
         drop(interrupts);
         self.at_once = interrupted.twice();
         interrupted.settle(output)

@@ -6,24 +6,31 @@ use std::rc::Rc;
 
 use super::kind::Signal;
 use super::loop_signals::LoopSignals;
-use crate::kernel::{LoopHandle, guarded};
+use crate::kernel::{Context, LoopHandle, captured_context, guarded};
 
 /// A loop's callback for one signal. The closure in it may change, the handler stays.
 pub(super) struct Handler {
     callback: RefCell<Option<Box<dyn FnMut()>>>,
     /// How often the closure was changed: one that runs meanwhile is not put back.
     changes: Cell<u64>,
+    /// What the closure runs in, each time.
+    context: RefCell<Option<Context>>,
 }
 
 impl Handler {
     fn new(callback: Box<dyn FnMut()>) -> Rc<Self> {
-        Rc::new(Self { callback: RefCell::new(Some(callback)), changes: Cell::new(0) })
+        Rc::new(Self {
+            callback: RefCell::new(Some(callback)),
+            changes: Cell::new(0),
+            context: RefCell::new(captured_context()),
+        })
     }
 
     /// One signal is one entry in the FIFO.
     pub(super) fn schedule(self: &Rc<Self>, handle: &LoopHandle) {
         let handler = self.clone();
-        handle.call_soon(move || handler.run());
+        let context = self.context.borrow().clone();
+        handle.call_soon_in(context, move || handler.run());
     }
 
     fn run(&self) {
@@ -36,7 +43,8 @@ impl Handler {
 
     fn change(&self, callback: Option<Box<dyn FnMut()>>) {
         self.changes.set(self.changes.get() + 1);
-        let former = self.callback.replace(callback);
+        let context = callback.as_ref().and_then(|_| captured_context());
+        let former = (self.callback.replace(callback), self.context.replace(context));
         dropped(former);
     }
 
@@ -46,7 +54,7 @@ impl Handler {
     }
 }
 
-fn dropped(callback: Option<Box<dyn FnMut()>>) {
+fn dropped<T>(callback: T) {
     guarded("a callback panicked when it was dropped", || drop(callback));
 }
 

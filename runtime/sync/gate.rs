@@ -41,12 +41,7 @@ enum Turn {
 
 impl Gate {
     pub(super) const fn of(operation: &'static str) -> Self {
-        Gate {
-            operation,
-            turn: Cell::new(Turn::Free),
-            holder: Cell::new(0),
-            line: WaitList::of(operation),
-        }
+        Gate { operation, turn: Cell::new(Turn::Free), holder: Cell::new(0), line: WaitList::of(operation) }
     }
 
     /// Goes in if nobody is in and nobody waits.

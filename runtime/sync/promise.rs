@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use crate::CancelledError;
-use crate::kernel::{LoopHandle, WaitKey, WaitList, call_each, probe};
+use crate::kernel::{LoopHandle, WaitKey, WaitList, call_each, captured_context, probe};
 
 /// A result that somebody will set: the bridge between callbacks and `await`.
 ///
@@ -240,6 +240,8 @@ impl<T> Promise<T> {
     ///
     /// A callback that owns a handle of its own promise keeps it in memory until it is done.
     ///
+    /// It sees the [context variables](crate::ContextVar) as they are at this call.
+    ///
     /// # Panics
     /// If no loop runs on this thread, neither now nor when the promise is done. The callback is called
     /// in the loop that it was added in.
@@ -262,11 +264,12 @@ impl<T> Promise<T> {
     {
         // The loop of the registration, as in asyncio: who completes the promise may stand outside of it.
         let event_loop = LoopHandle::current();
+        let context = captured_context();
         let schedule = move |promise: Promise<T>| {
             let event_loop = event_loop.or_else(LoopHandle::current).expect(
                 "no event loop runs on this thread that could call the callback; do this inside of evloop::run",
             );
-            drop(event_loop.call_soon(move || callback(&promise)));
+            drop(event_loop.call_soon_in(context, move || callback(&promise)));
         };
         let key = if self.done() {
             schedule(self.clone());

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::kernel::{self, Handle, LoopHandle, Task, TaskRef, TimerHandle, with_current};
+use crate::kernel::{self, Handle, LoopHandle, Task, TaskBuilder, TaskRef, TimerHandle, with_current};
 
 /// This code does not run in a loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,9 @@ fn running() -> LoopHandle {
 
 /// Starts a task in the running loop; its first step is at the end of the FIFO.
 ///
-/// The loop owns the task until it ends: dropping the [`Task`] detaches it.
+/// The loop owns the task until it ends: dropping the [`Task`] detaches it. It sees a copy of the
+/// [context variables](crate::ContextVar) of the code that creates it. [`Task::builder`] gives it a name, another
+/// context, or its first step at once.
 ///
 /// # Panics
 /// Outside of a loop.
@@ -72,6 +74,23 @@ pub fn create_task<F: Future + 'static>(future: F) -> Task<F::Output> {
     match kernel::spawn_here(future, std::panic::Location::caller()) {
         Ok(task) => task,
         Err(_) => panic!("{NoRunningLoop}"),
+    }
+}
+
+impl TaskBuilder {
+    /// Starts the task in the running loop.
+    ///
+    /// # Panics
+    /// Outside of a loop.
+    ///
+    /// # asyncio
+    /// `asyncio.create_task(coro, name=…, context=…, eager_start=…)`.
+    #[track_caller]
+    pub fn spawn<F: Future + 'static>(self, future: F) -> Task<F::Output> {
+        match kernel::spawn_here_with(future, std::panic::Location::caller(), self) {
+            Ok(task) => task,
+            Err(_) => panic!("{NoRunningLoop}"),
+        }
     }
 }
 

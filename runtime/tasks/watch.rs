@@ -15,16 +15,26 @@ use crate::kernel::{CallbackId, TaskRef, probe};
 /// dropped.
 pub(super) struct Watch {
     tasks: Vec<TaskRef>,
-    callbacks: Vec<CallbackId>,
+    /// For each task; `None` if it is not watched.
+    callbacks: Vec<Option<CallbackId>>,
 }
 
 impl Watch {
     /// Has `heard` called for each task that ends, with its index. A callback that is scheduled already
     /// comes even if the watch is dropped before.
     pub(super) fn new(tasks: Vec<TaskRef>, heard: impl Fn(usize, &TaskRef) + Clone + 'static) -> Self {
+        Self::of_some(tasks, |_| true, heard)
+    }
+
+    /// As [`new`](Self::new), of those tasks alone that are `wanted`.
+    fn of_some(
+        tasks: Vec<TaskRef>,
+        wanted: fn(&TaskRef) -> bool,
+        heard: impl Fn(usize, &TaskRef) + Clone + 'static,
+    ) -> Self {
         let add = |(index, task): (usize, &TaskRef)| {
             let heard = heard.clone();
-            task.add_done_callback(move |task| heard(index, task))
+            wanted(task).then(|| task.add_done_callback(move |task| heard(index, task)))
         };
         let callbacks = tasks.iter().enumerate().map(add).collect();
         Self { tasks, callbacks }
@@ -38,7 +48,7 @@ impl Watch {
     pub(super) fn stop(&mut self) {
         let callbacks = std::mem::take(&mut self.callbacks);
         for (task, id) in self.tasks.iter().zip(callbacks) {
-            task.remove_done_callback(id);
+            id.map(|id| task.remove_done_callback(id));
         }
     }
 }
@@ -75,7 +85,23 @@ pub(super) struct News {
 impl News {
     /// Watches `tasks`; the waiter is woken when one ends that `may_decide`, and when all have ended.
     pub(super) fn of(tasks: Vec<TaskRef>, may_decide: fn(&TaskRef) -> bool) -> Self {
-        let heard = Rc::new(RefCell::new(Heard::default()));
+        Self::with(tasks, Vec::new(), |_| true, may_decide)
+    }
+
+    /// As [`of`](Self::of); what has ended already has been heard of.
+    pub(super) fn of_unfinished(tasks: Vec<TaskRef>, may_decide: fn(&TaskRef) -> bool) -> Self {
+        let ended = tasks.iter().enumerate().filter(|(_, task)| task.done()).map(|(index, _)| index);
+        let ended = ended.collect();
+        Self::with(tasks, ended, |task| !task.done(), may_decide)
+    }
+
+    fn with(
+        tasks: Vec<TaskRef>,
+        ended: Vec<usize>,
+        wanted: fn(&TaskRef) -> bool,
+        may_decide: fn(&TaskRef) -> bool,
+    ) -> Self {
+        let heard = Rc::new(RefCell::new(Heard { ended, ..Heard::default() }));
         let count = tasks.len();
         let tell = {
             let heard = heard.clone();
@@ -91,7 +117,7 @@ impl News {
                 }
             }
         };
-        Self { watch: Watch::new(tasks, tell), heard, seen: 0 }
+        Self { watch: Watch::of_some(tasks, wanted, tell), heard, seen: 0 }
     }
 
     pub(super) fn tasks(&self) -> &[TaskRef] {

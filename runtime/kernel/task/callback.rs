@@ -9,10 +9,12 @@ use std::marker::PhantomData;
 use std::panic::Location;
 use std::ptr::NonNull;
 
+use super::current::{drop_context, run_callback_in};
 use crate::kernel::context::{BUDGET, Home, with_current};
 use crate::kernel::debug::Step;
 use crate::kernel::report::guarded;
 use crate::kernel::scheduler::{Claim, Entry, EntryVtable, Letter, ReadyList};
+use crate::kernel::variables::Context;
 
 #[repr(C)]
 struct Head {
@@ -22,6 +24,8 @@ struct Head {
     cancelled: Cell<bool>,
     /// Where it was scheduled, if that was in the program's own code.
     location: Option<&'static Location<'static>>,
+    /// What it sees of context variables; a letter's has none before it is at home.
+    context: Cell<Option<Context>>,
     drop_closure: unsafe fn(NonNull<Entry>),
     free: unsafe fn(NonNull<Entry>),
 }
@@ -72,6 +76,12 @@ impl Callback {
         unsafe { Letter::new(make(f, Some(location))) }
     }
 
+    /// Lets it run in a context, instead of in an empty one.
+    pub(crate) fn within(self, context: Option<Context>) -> Self {
+        head(self.node).context.set(context);
+        self
+    }
+
     /// Makes a handle to it.
     pub(crate) fn handle(&self) -> Handle {
         let head = head(self.node);
@@ -109,6 +119,7 @@ fn make<F: FnOnce() + 'static>(f: F, location: Option<&'static Location<'static>
             claims: Cell::new(1),
             cancelled: Cell::new(false),
             location,
+            context: Cell::new(None),
             drop_closure: drop_closure::<F>,
             free: free::<F>,
         },
@@ -135,6 +146,7 @@ unsafe fn drop_closure<F>(node: NonNull<Entry>) {
     // SAFETY: the caller's duty.
     let closure = unsafe { take_closure::<F>(node) };
     guarded("a callback panicked when it was dropped", || drop(closure));
+    drop_context(head(node).context.take());
 }
 
 unsafe fn free<F>(node: NonNull<Entry>) {
@@ -157,9 +169,14 @@ unsafe fn release(node: NonNull<Entry>) {
 unsafe fn run<F: FnOnce() + 'static>(node: NonNull<Entry>) {
     // SAFETY: the FIFO's claim is this call's.
     if let Some(closure) = unsafe { take_closure::<F>(node) } {
-        // As a task's step: a callback may poll, too.
-        with_current(|_, home| home.budget.set(BUDGET));
-        guarded("a callback panicked", closure);
+        let context = head(node).context.take();
+        with_current(|_, home| {
+            // As a task's step: a callback may poll, too.
+            home.budget.set(BUDGET);
+            run_callback_in(home, context, || {
+                guarded("a callback panicked", closure);
+            });
+        });
     }
     // SAFETY: as above.
     unsafe { release(node) };
@@ -181,7 +198,8 @@ unsafe fn deliver(node: NonNull<Entry>, ready: &ReadyList) {
 }
 
 unsafe fn discard_abroad<F>(node: NonNull<Entry>) {
-    // SAFETY: a letter's node is known to nobody else and its closure is `Send` (`Callback::letter`).
+    // SAFETY: a letter's node is known to nobody else, its closure is `Send` (`Callback::letter`), and it has no
+    // context: who gives it one has a `Callback`.
     unsafe { free::<F>(node) };
 }
 

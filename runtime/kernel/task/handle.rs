@@ -9,14 +9,16 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::awaiting::{NOWHERE, push_waiter, remove_waiter};
+use super::current::{captured_context, drop_context, run_guarded_in};
 use super::error::TaskError;
 use super::header::{Header, TaskPtr, Waiter};
 use super::offers::wake_all;
-use super::state::{CANCEL, CANCELLED, DONE, HEARD_OF, JOIN, OUTPUT, PANICKED, UNSEEN_PANIC};
+use super::state::{CANCEL, CANCELLED, CONTEXT, DONE, HEARD_OF, JOIN, OUTPUT, PANICKED, UNSEEN_PANIC};
 use super::{callback::Callback, raw, step};
 use crate::kernel::context::{Home, LoopRef, Visit, with_current};
 use crate::kernel::debug::{DebugReport, TaskInfo};
 use crate::kernel::scope::tree::NIL;
+use crate::kernel::variables::Context;
 
 /// A task, known but not owned: its name, its state, and the way to cancel it.
 ///
@@ -193,7 +195,8 @@ impl TaskRef {
     }
 
     /// Calls `f` once the task has ended, one tick later, in order of registration among those who await
-    /// the task. If it has ended already, `f` is scheduled now. A loop that ends drops `f` uncalled.
+    /// the task. If it has ended already, `f` is scheduled now. A loop that ends drops `f` uncalled. It sees
+    /// the [context variables](crate::ContextVar) as they are at this call.
     ///
     /// # asyncio
     /// `task.add_done_callback(f)`.
@@ -202,7 +205,7 @@ impl TaskRef {
             let this = self.clone();
             // SAFETY: a counted reference, at home.
             let loop_ref = unsafe { self.task.loop_ref() };
-            let callback = Callback::new(move || f(&this));
+            let callback = Callback::new(move || f(&this)).within(captured_context());
             loop_ref.with(|home| {
                 if !home.closing.get() {
                     callback.schedule(home);
@@ -211,7 +214,8 @@ impl TaskRef {
             });
             return CallbackId { task: self.id(), place: NOWHERE };
         }
-        let place = push_waiter(self.header(), Waiter::Callback(Box::new(f)));
+        let callback = Waiter::Callback(Box::new(f), captured_context());
+        let place = push_waiter(self.header(), callback);
         CallbackId { task: self.id(), place }
     }
 
@@ -273,6 +277,21 @@ impl TaskRef {
     pub(crate) fn info(&self) -> TaskInfo {
         let name = self.header().side_if_any(|side| side.name.clone()).flatten();
         TaskInfo { id: self.id(), name, location: self.location() }
+    }
+
+    /// The context that the task's steps run in: not a copy, so what is set in it is seen by the task. `None`
+    /// once the task has ended and its [`Task`] is gone.
+    ///
+    /// # asyncio
+    /// `task.get_context()`.
+    #[must_use]
+    pub fn context(&self) -> Option<Context> {
+        if self.done() { self.header().context() } else { Some(self.header().context_made()) }
+    }
+
+    /// The task's context, if anything was ever set in it or it was given one.
+    pub(crate) fn context_if_any(&self) -> Option<Context> {
+        self.header().context()
     }
 
     /// Whether this task is the one whose step runs.
@@ -359,6 +378,14 @@ pub struct Task<T> {
 }
 
 impl<T> Task<T> {
+    /// The handle of a new task.
+    ///
+    /// # Safety
+    /// This is its thread, `T` the output of its future, and the caller gives its reference away.
+    pub(super) unsafe fn owning(task: TaskPtr) -> Self {
+        Self { task: TaskRef { task, not_send: PhantomData }, output: PhantomData }
+    }
+
     /// Lets the task run on by itself.
     pub fn detach(self) {
         // What the drop would do; it says that this is meant.
@@ -424,14 +451,17 @@ impl<T> AsRef<TaskRef> for Task<T> {
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
         let state = &self.task.header().state;
-        if state.has(OUTPUT) {
+        if state.has(OUTPUT | CONTEXT) && state.has(DONE) {
             // Inside of the loop, also when its host drops this between turns: what happens in there is
             // told to the loop's own handler.
             // SAFETY: a counted reference, at home.
             let loop_ref = unsafe { self.task.task.loop_ref() };
             let _visit = Visit::new(&loop_ref);
-            // SAFETY: at home, and this handle owns the output.
-            unsafe { step::drop_output(self.task.task) };
+            if state.has(OUTPUT) {
+                // SAFETY: at home, and this handle owns the output.
+                unsafe { step::drop_output(self.task.task) };
+            }
+            drop_context(self.task.header().take_context());
         }
         if !state.has(DONE) && state.has(JOIN) {
             self.task.is_let_go();
@@ -448,27 +478,6 @@ impl<T> fmt::Debug for Task<T> {
     }
 }
 
-/// Starts a task in a loop.
-pub(crate) fn spawn<F: Future + 'static>(
-    loop_ref: &LoopRef,
-    home: &Home,
-    future: F,
-    location: &'static Location<'static>,
-) -> Task<F::Output> {
-    // SAFETY: `'static`.
-    let task = unsafe { raw::spawn(loop_ref, home, future, location) };
-    if home.closing.get() {
-        // SAFETY: alive, at home, and nobody polls it.
-        unsafe {
-            step::end_cancelled(task);
-            step::finish(task, home);
-        }
-    }
-    let task = Task { task: TaskRef { task, not_send: PhantomData }, output: PhantomData };
-    home.ring_if_idle(loop_ref.cell().shared());
-    task
-}
-
 /// A task that borrows from its caller's frame: it ends no later than this guard.
 pub(crate) struct BorrowedTask<'a, T> {
     task: Task<T>,
@@ -477,17 +486,25 @@ pub(crate) struct BorrowedTask<'a, T> {
 }
 
 impl<'a, T> BorrowedTask<'a, T> {
-    /// Starts it. The guard must be dropped, not forgotten: it stays in this crate's own frames.
+    /// Starts it, in a context if that is not to be an empty one. The guard must be dropped, not forgotten: it
+    /// stays in this crate's own frames.
     pub(crate) fn spawn<F: Future<Output = T> + 'a>(
         loop_ref: &LoopRef,
         home: &Home,
         future: F,
         location: &'static Location<'static>,
+        context: Option<Context>,
     ) -> Self {
         // SAFETY: the guard drops future and output; only the header can outlive it. Others reach the task
         // by `TaskRef` and wakers alone, which touch neither.
-        let task = unsafe { raw::spawn(loop_ref, home, future, location) };
-        let task = Task { task: TaskRef { task, not_send: PhantomData }, output: PhantomData };
+        let task = unsafe { raw::make(loop_ref, home, future, location) };
+        // SAFETY: new, in no list; the state begins with QUEUED, the list's claim.
+        unsafe { home.ready.push(task.entry()) };
+        // SAFETY: the output's type is `T`, and a new task has the reference of a `Task`.
+        let task = unsafe { Task::owning(task) };
+        if let Some(context) = context {
+            task.header().set_context(context);
+        }
         Self { task, loop_ref: loop_ref.clone(), borrowed: PhantomData }
     }
 
@@ -517,10 +534,13 @@ fn end(task: &TaskRef, home: &Home) {
         // only, which borrows the `EventLoop`, while this is called when that is dropped, or from the frame
         // that makes the turns, between them. (To leave the task alone in doubt would be no way out: what a
         // borrowed main borrows ends now.)
-        unsafe {
+        let ended = || unsafe {
             step::end_cancelled(task.task);
             step::finish(task.task, home);
-        }
+        };
+        let context = task.header().context();
+        run_guarded_in(context.as_ref(), ended);
+        drop_context(context);
     }
 }
 

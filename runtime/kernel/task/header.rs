@@ -18,6 +18,7 @@ use crate::kernel::home_cell::HomeCell;
 use crate::kernel::scheduler::memory::free_anywhere;
 use crate::kernel::scheduler::{Entry, EntryVtable, ReadyList};
 use crate::kernel::scope::delivery::Offer;
+use crate::kernel::variables::Context;
 
 /// See the module's description. 72 bytes on 64-bit machines (asserted in `raw.rs`).
 #[repr(C)]
@@ -72,12 +73,15 @@ pub(super) struct Side {
     pub(super) next_waiter: u64,
     /// The task's offer that stays open into the next step.
     pub(super) offer: Option<Offer>,
+    /// What its steps run in. It is of this thread, and is taken out before the box may be dropped elsewhere.
+    pub(super) context: Option<Context>,
 }
 
 /// Somebody who wants to know when a task is done.
 pub(super) enum Waiter {
     Awaiter(Waker),
-    Callback(Box<dyn FnOnce(&TaskRef)>),
+    /// With the context that it is to run in.
+    Callback(Box<dyn FnOnce(&TaskRef)>, Option<Context>),
 }
 
 /// A pointer to a task's header.
@@ -267,7 +271,7 @@ impl TaskPtr {
         // SAFETY: still ours; the last reference was given up, so no other thread looks.
         let (layout, block) = unsafe { (self.vtable().layout, (*self.0.as_ptr()).home) };
         // SAFETY: ours alone. What is left in the box is plain or `Send`: the waiters were taken out when
-        // the task ended, before the counts could be merged.
+        // the task ended, the context then or with its `Task`, before the counts could be merged.
         drop(unsafe { self.header() }.side.take());
         // SAFETY: `allocate` made it, with this layout.
         unsafe { free_anywhere(self.0.cast(), layout) };

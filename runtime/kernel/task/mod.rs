@@ -24,6 +24,8 @@
 mod awaiting;
 pub(crate) mod callback;
 mod cancel;
+mod current;
+mod eager;
 pub(crate) mod error;
 mod handle;
 mod header;
@@ -32,16 +34,22 @@ mod loom;
 mod offers;
 mod probing;
 mod raw;
+mod spawn;
 mod state;
 mod step;
 mod waker;
 
 pub(crate) use awaiting::Awaiting;
 pub(crate) use cancel::current_root;
+pub(crate) use current::{
+    arrive_in_callback, captured_context, current_context, current_context_to_set, run_in, travelling_context,
+};
 pub(crate) use error::SeenPanic;
 pub use error::{CancelledError, Panic, TaskError};
-pub(crate) use handle::{BorrowedTask, close_all, current_task, current_task_id, live_tasks, spawn};
+pub(crate) use handle::{BorrowedTask, close_all, current_task, current_task_id, live_tasks};
 pub use handle::{CallbackId, Task, TaskRef};
 pub(crate) use offers::{extend, is_queued, may_extend, note_woken, poll_again, poll_under, wake_all};
 pub(crate) use probing::{probe_tasks, tell_of_own_lock};
+pub use spawn::TaskBuilder;
+pub(crate) use spawn::{spawn, spawn_with};
 pub(crate) use waker::is_task_waker;

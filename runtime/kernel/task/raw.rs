@@ -52,13 +52,14 @@ impl<F: Future> OfType<F> {
     };
 }
 
-/// Makes a task, puts it into the loop's table and at the end of the FIFO. The result owns the reference
-/// of a `Task` handle.
+/// Makes a task and puts it into the loop's table; the caller queues it. The result owns the reference of a
+/// `Task` handle, and the claim of the FIFO.
 ///
 /// # Safety
 /// `F` need not be `'static`: the caller sees to it that future and output are dropped before what they
 /// borrow ends.
-pub(super) unsafe fn spawn<F: Future>(
+#[inline]
+pub(super) unsafe fn make<F: Future>(
     loop_ref: &LoopRef,
     home: &Home,
     future: F,
@@ -73,8 +74,6 @@ pub(super) unsafe fn spawn<F: Future>(
     let live = home.live.borrow_mut().insert(Live { task: task.entry(), location });
     // SAFETY: alive, just made.
     unsafe { task.header() }.live.set(u32::try_from(live).expect("fewer than 2^32 live tasks"));
-    // SAFETY: alive and in no list; the state begins with QUEUED, the list's claim.
-    unsafe { home.ready.push(task.entry()) };
     task
 }
 

@@ -58,6 +58,8 @@ pub(super) const UNSEEN_PANIC: u32 = 1 << 10;
 pub(super) const PANICKED: u32 = 1 << 11;
 /// Somebody who needs no handle hears of its end: a group.
 pub(super) const HEARD_OF: u32 = 1 << 12;
+/// The side box has a context.
+pub(super) const CONTEXT: u32 = 1 << 13;
 
 /// One reference in `remote`.
 const ONE: isize = 4;

@@ -10,12 +10,13 @@ use std::task::{Context, Poll};
 
 use super::callback;
 use super::cancel;
+use super::current::{drop_context, enter_guarded, leave_guarded, run_guarded_in};
 use super::error::{CancelledError, Panic, SeenPanic, TaskError};
 use super::handle::TaskRef;
 use super::header::{TaskPtr, Waiter};
 use super::state::{
-    CANCEL, CANCELLED, DONE, FUTURE, JOIN, OFFER, OUTPUT, PANICKED, QUEUED, STARTED, Then, UNSEEN_PANIC,
-    WOKEN,
+    CANCEL, CANCELLED, CONTEXT, DONE, FUTURE, JOIN, OFFER, OUTPUT, PANICKED, QUEUED, STARTED, Then,
+    UNSEEN_PANIC, WOKEN,
 };
 use crate::kernel::context::{BUDGET, Home};
 use crate::kernel::debug;
@@ -41,25 +42,66 @@ pub(super) unsafe fn run(entry: NonNull<Entry>) {
     }
     // SAFETY: alive.
     let Some(home) = unsafe { task.block() }.home_if_current() else { return };
-    home.steps.set(home.steps.get() + 1);
+    home.begin_step();
     home.budget.set(BUDGET);
-    let within = Within::enter(home, entry);
-    let mut ended = if flags & (CANCEL | OFFER) == 0 {
-        // SAFETY: alive, at home, unfinished, and no poll of it is under way: its step is this.
-        unsafe { poll(task) }
+    // SAFETY: alive, at home, unfinished, and no poll of it is under way: its step is this.
+    unsafe { step(task, home, flags) };
+}
+
+/// One step, of a task that is in no step and not in the FIFO; `flags` are its state's.
+///
+/// # Safety
+/// Alive, at home, unfinished, not being polled.
+#[inline]
+pub(super) unsafe fn step(task: TaskPtr, home: &Home, flags: u32) {
+    let within = Within::enter(home, task.entry());
+    let ended = if flags & (CANCEL | OFFER | CONTEXT) == 0 {
+        // SAFETY: the caller's duty: its step is this.
+        unsafe { poll(task) || passes_on(task, home) }
     } else {
         // SAFETY: as above.
-        unsafe { cancel::poll_offered(task, home) }
+        unsafe { poll_unusual(task, home, flags) }
     };
-    if !ended && header.root.get() != NIL && home.scopes.borrow().is_ready(header.root.get()) {
-        // SAFETY: as above.
-        ended = unsafe { cancel::settle_raised(task, home) };
-    }
     drop(within);
     if ended {
         // SAFETY: alive, at home, and it has just ended.
         unsafe { finish(task, home) };
     }
+}
+
+/// After a poll: passes on what was raised to the root, if there is something and nothing is in its way. `true`:
+/// the task has its output.
+///
+/// # Safety
+/// As [`step`]; the task is not being polled any more.
+#[inline]
+unsafe fn passes_on(task: TaskPtr, home: &Home) -> bool {
+    // SAFETY: alive.
+    let root = unsafe { task.header() }.root.get();
+    // SAFETY: the caller's duty.
+    root != NIL && home.scopes.borrow().is_ready(root) && unsafe { cancel::settle_raised(task, home) }
+}
+
+/// A poll in a context, or with a request.
+///
+/// # Safety
+/// As [`step`].
+#[inline(never)]
+unsafe fn poll_unusual(task: TaskPtr, home: &Home, flags: u32) -> bool {
+    // SAFETY: alive.
+    let context = unsafe { task.header() }.context();
+    let entered = context.as_ref().filter(|context| context.wants_to_be_entered()).map(enter_guarded);
+    let ended = if flags & (CANCEL | OFFER) == 0 {
+        // SAFETY: the caller's duty.
+        unsafe { poll(task) || passes_on(task, home) }
+    } else {
+        // SAFETY: the caller's duty.
+        unsafe { cancel::poll_offered(task, home) || passes_on(task, home) }
+    };
+    if let Some(entered) = entered {
+        leave_guarded(entered);
+    }
+    ended
 }
 
 /// While it lives, the loop is in the step of a task. A guard, because the task may be freed afterwards:
@@ -195,9 +237,12 @@ pub(super) unsafe fn finish(task: TaskPtr, home: &Home) {
         // SAFETY: the caller's duty.
         unsafe { tell(task, home, waiters) };
     }
-    if !state.has(JOIN) && state.has(OUTPUT) {
-        // SAFETY: at home, and nobody else can take the output.
-        unsafe { drop_output(task) };
+    if !state.has(JOIN) {
+        if state.has(OUTPUT) {
+            // SAFETY: at home, and nobody else can take the output.
+            unsafe { drop_output(task) };
+        }
+        drop_context(header.take_context());
     }
     if !was_queued {
         state.clear(QUEUED);
@@ -217,13 +262,14 @@ unsafe fn tell(task: TaskPtr, home: &Home, waiters: Vec<(u64, Waiter)>) {
             Waiter::Awaiter(waker) => {
                 guarded("a waker panicked", || waker.wake());
             }
-            Waiter::Callback(f) if home.closing.get() => {
+            Waiter::Callback(f, context) if home.closing.get() => {
                 guarded("a callback panicked when it was dropped", || drop(f));
+                drop_context(context);
             }
-            Waiter::Callback(f) => {
+            Waiter::Callback(f, context) => {
                 // SAFETY: the caller's duty.
                 let done = unsafe { TaskRef::of(task) };
-                callback::Callback::new(move || f(&done)).schedule(home);
+                callback::Callback::new(move || f(&done)).within(context).schedule(home);
             }
         }
     }
@@ -242,17 +288,28 @@ pub(super) unsafe fn drop_output(task: TaskPtr) {
     let unseen = state.has(UNSEEN_PANIC);
     state.clear(UNSEEN_PANIC);
     match error {
-        Some(TaskError::Panicked(panic)) if unseen => {
-            // SAFETY: alive, at home.
-            let of = unsafe { TaskRef::of(task) };
-            let (name, payload) = (of.name(), panic.into_payload());
-            let context = ErrorContext::new("a task panicked and nobody awaited it", &*payload, Some(&name));
-            report(&context.created_at(of.header().side_if_any(|side| side.location).flatten()));
-            discard_payload(payload);
-        }
+        // SAFETY: the caller's duty.
+        Some(TaskError::Panicked(panic)) if unseen => unsafe { report_unseen(task, panic) },
         // The payload of a panic that was seen is foreign, too.
         seen => drop(guarded(message, || drop(seen))),
     }
+}
+
+/// Tells a panic that nobody has seen, in the context of the task.
+///
+/// # Safety
+/// Alive, at home.
+#[cold]
+unsafe fn report_unseen(task: TaskPtr, panic: Panic) {
+    // SAFETY: the caller's duty.
+    let task = unsafe { TaskRef::of(task) };
+    let (name, payload) = (task.name(), panic.into_payload());
+    let created_at = task.header().side_if_any(|side| side.location).flatten();
+    run_guarded_in(task.context_if_any().as_ref(), || {
+        let context = ErrorContext::new("a task panicked and nobody awaited it", &*payload, Some(&name));
+        report(&context.created_at(created_at));
+    });
+    discard_payload(payload);
 }
 
 /// Frees a finished task that is neither queued nor owned, if nothing refers to it any more.

@@ -156,7 +156,8 @@ pub fn try_gather<Kind, G: TryGatherable<Kind>>(children: G) -> TryGather<G::Chi
 
 impl<C: Children, M: Mode<C> + 'static> Gathering<C, M> {
     fn new(children: C) -> Self {
-        let news = News::of(children.refs(), M::may_decide);
+        // What has ended before, or in its own creation, is not waited for (O37).
+        let news = News::of_unfinished(children.refs(), M::may_decide);
         Self { children, news, over: false, scope: Scope::new(), mode: PhantomData }
     }
 

@@ -17,7 +17,8 @@ use super::child::{Child, Membership};
 use super::error::GroupClosed;
 use super::slots::{Queued, Slots};
 use crate::kernel::{
-    Delivery, LoopHandle, Panic, Task, TaskRef, guarded, probe, report_panic, spawn_here, with_current,
+    Delivery, Handle, LoopHandle, Panic, Task, TaskBuilder, TaskRef, guarded, probe, report_panic,
+    spawn_here, spawn_here_with, with_current,
 };
 use crate::tasks::NoRunningLoop;
 
@@ -32,7 +33,8 @@ enum State {
 }
 
 pub(super) struct Members<E> {
-    children: RefCell<Slab<TaskRef>>,
+    /// A child that is having its first step inside of its creation is not known yet.
+    children: RefCell<Slab<Option<TaskRef>>>,
     state: Cell<State>,
     /// In the order in which they came.
     errors: RefCell<Vec<E>>,
@@ -42,8 +44,11 @@ pub(super) struct Members<E> {
     failed: Cell<bool>,
     /// A callback that acts on what has happened stands in the FIFO.
     notified: Cell<bool>,
-    /// The body is to be asked to end.
+    /// The callback, to have it act at once.
+    notice: Cell<Option<Handle>>,
+    /// The body is to be asked to end, in this poll or not before the next one.
     asks_body: Cell<bool>,
+    asks_body_next: Cell<bool>,
     /// The children have been asked since the group's future was last polled.
     asked: Cell<bool>,
     /// The first step of the group's task after that.
@@ -71,7 +76,9 @@ impl<E: 'static> Members<E> {
             panic: RefCell::default(),
             failed: Cell::new(false),
             notified: Cell::new(false),
+            notice: Cell::default(),
             asks_body: Cell::new(false),
+            asks_body_next: Cell::new(false),
             asked: Cell::new(false),
             asked_step: Cell::new(0),
             cancels_body,
@@ -106,7 +113,7 @@ impl<E: 'static> Members<E> {
     /// Says which children the group waits for.
     pub(super) fn say_who_is_left(&self) {
         probe::waits_for_tasks("the children of its TaskGroup:", || {
-            self.children.borrow().iter().map(|(_, child)| child.id()).collect()
+            self.children.borrow().iter().filter_map(|(_, child)| child.as_ref().map(TaskRef::id)).collect()
         });
     }
 
@@ -124,28 +131,52 @@ impl<E: 'static> Members<E> {
         future: F,
         location: &'static Location<'static>,
     ) -> Result<Task<F::Output>, GroupClosed> {
-        if !self.is_open() {
-            return Err(GroupClosed);
-        }
-        Ok(match &self.slots {
-            Some(slots) => self.spawn(Queued::new(slots.clone(), future), location),
-            None => self.spawn(future, location),
+        Ok(match self.slots_if_open()? {
+            Some(slots) => self.spawn(Queued::new(slots, future), |child| spawn_here(child, location).ok()),
+            None => self.spawn(future, |child| spawn_here(child, location).ok()),
         })
+    }
+
+    /// As [`add`](Self::add), with settings.
+    pub(super) fn add_with<F: Future + 'static>(
+        self: &Rc<Self>,
+        future: F,
+        location: &'static Location<'static>,
+        builder: TaskBuilder,
+    ) -> Result<Task<F::Output>, GroupClosed> {
+        Ok(match self.slots_if_open()? {
+            Some(slots) => {
+                let queued = Queued::new(slots, future);
+                self.spawn(queued, |child| spawn_here_with(child, location, builder).ok())
+            }
+            None => self.spawn(future, |child| spawn_here_with(child, location, builder).ok()),
+        })
+    }
+
+    fn slots_if_open(&self) -> Result<Option<Rc<Slots>>, GroupClosed> {
+        if self.is_open() { Ok(self.slots()) } else { Err(GroupClosed) }
     }
 
     fn spawn<F: Future + 'static>(
         self: &Rc<Self>,
         future: F,
-        location: &'static Location<'static>,
+        start: impl FnOnce(Child<F, E>) -> Option<Task<F::Output>>,
     ) -> Task<F::Output> {
-        let place = self.children.borrow().vacant_key();
+        let place = self.children.borrow_mut().insert(None);
         let child = Child::new(future, Membership::new(self.clone(), place));
-        let Ok(task) = spawn_here(child, location) else { panic!("{NoRunningLoop}") };
+        let Some(task) = start(child) else { panic!("{NoRunningLoop}") };
         task.is_heard_of();
-        // In a loop that is being dropped it was born cancelled, and has left already.
-        if !task.done() {
-            let inserted = self.children.borrow_mut().insert(task.task_ref());
-            debug_assert_eq!(inserted, place, "spawning runs no foreign code");
+        // A child that ended in its creation has left already: it was eager, or its loop is being dropped.
+        if task.done() {
+            if self.failed.get() {
+                self.act_at_once();
+            }
+        } else {
+            self.children.borrow_mut()[place] = Some(task.task_ref());
+            if !self.is_open() {
+                // It had a part in that itself, by its first step: the others have been asked then.
+                task.cancel();
+            }
         }
         task
     }
@@ -156,8 +187,9 @@ impl<E: 'static> Members<E> {
             let mut children = self.children.borrow_mut();
             (children.try_remove(place), children.is_empty())
         };
-        drop(gone);
-        if empty {
+        // Who ends in its own creation leaves a group that is not waiting for it.
+        let was_known = gone.flatten().is_some();
+        if empty && was_known {
             self.notify();
         }
     }
@@ -205,7 +237,17 @@ impl<E: 'static> Members<E> {
         }
         let notice = Notice(self.clone());
         if let Some(event_loop) = LoopHandle::current() {
-            event_loop.call_soon(move || drop(notice));
+            self.notice.set(Some(event_loop.call_soon_in(None, move || drop(notice))));
+        }
+    }
+
+    /// Does not wait for the next iteration.
+    fn act_at_once(&self) {
+        if self.notified.get()
+            && let Some(notice) = self.notice.take()
+        {
+            // The notice acts when it is dropped.
+            notice.cancel();
         }
     }
 
@@ -213,16 +255,25 @@ impl<E: 'static> Members<E> {
         self.notified.set(false);
         if self.failed.get() && self.body_goes_on.replace(false) {
             // The children were asked by `cancel`.
-            self.asks_body.set(true);
+            self.ask_body();
             self.wake();
         } else if self.failed.get() && self.is_open() {
-            self.asks_body.set(true);
+            self.ask_body();
             self.end_children();
             self.asked.set(true);
             self.wake();
         } else if self.waits.get() && self.len() == 0 {
             self.heard.set(iteration());
             self.wake();
+        }
+    }
+
+    /// Has the body asked to end, by a poll of its own.
+    fn ask_body(&self) {
+        if self.polled.get() {
+            self.asks_body_next.set(true);
+        } else {
+            self.asks_body.set(true);
         }
     }
 
@@ -255,7 +306,7 @@ impl<E: 'static> Members<E> {
             self.state.set(State::Ending);
         }
         let mut children: Vec<TaskRef> =
-            self.children.borrow().iter().map(|(_, task)| task.clone()).collect();
+            self.children.borrow().iter().filter_map(|(_, task)| task.clone()).collect();
         children.sort_unstable_by_key(TaskRef::id);
         for child in children {
             child.cancel();
@@ -276,8 +327,11 @@ impl<E: 'static> Members<E> {
             drop(former);
         }
         self.polled.set(true);
+        if self.asks_body_next.replace(false) {
+            self.asks_body.set(true);
+        }
         if self.asked.replace(false) {
-            self.asked_step.set(with_current(|_, home| home.steps.get()).unwrap_or(0));
+            self.asked_step.set(with_current(|_, home| home.step.get()).unwrap_or(0));
         }
         Attended(&self.polled)
     }

@@ -16,7 +16,7 @@ use std::rc::Rc;
 
 pub use error::{ErrorGroup, GroupClosed};
 
-use crate::kernel::Task;
+use crate::kernel::{Task, TaskBuilder};
 use members::Members;
 use supervise::supervise;
 
@@ -237,6 +237,25 @@ impl TaskGroup {
     pub fn create_task<F: Future + 'static>(&self, future: F) -> Result<Task<F::Output>, GroupClosed> {
         self.members.add(future, Location::caller())
     }
+
+    /// As [`create_task`](Self::create_task), with a name, in a certain context, or at once.
+    ///
+    /// # Errors
+    /// As `create_task`.
+    ///
+    /// # Panics
+    /// Outside of a loop.
+    ///
+    /// # asyncio
+    /// `tg.create_task(coro, name=…, context=…, eager_start=…)`.
+    #[track_caller]
+    pub fn create_task_with<F: Future + 'static>(
+        &self,
+        builder: TaskBuilder,
+        future: F,
+    ) -> Result<Task<F::Output>, GroupClosed> {
+        self.members.add_with(future, Location::caller(), builder)
+    }
 }
 
 impl<E: 'static> TryTaskGroup<E> {
@@ -261,6 +280,26 @@ impl<E: 'static> TryTaskGroup<E> {
         future: impl Future<Output = Result<T, E>> + 'static,
     ) -> Result<Task<T>, GroupClosed> {
         self.members.add(child::reporting(self.members.clone(), future), Location::caller())
+    }
+
+    /// As [`create_task`](Self::create_task), with a name, in a certain context, or at once.
+    ///
+    /// # Errors
+    /// As [`TaskGroup::create_task`].
+    ///
+    /// # Panics
+    /// Outside of a loop.
+    ///
+    /// # asyncio
+    /// `tg.create_task(coro, name=…, context=…, eager_start=…)`.
+    #[track_caller]
+    pub fn create_task_with<T: 'static>(
+        &self,
+        builder: TaskBuilder,
+        future: impl Future<Output = Result<T, E>> + 'static,
+    ) -> Result<Task<T>, GroupClosed> {
+        let future = child::reporting(self.members.clone(), future);
+        self.members.add_with(future, Location::caller(), builder)
     }
 }
 
