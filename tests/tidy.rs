@@ -180,6 +180,7 @@ const ATOMICS_AND_LOCKS: &[(&str, &str)] = &[
     ("runtime/kernel/context.rs", "a loop's shared face; numbers unique in the process"),
     ("runtime/kernel/event_loop.rs", "looks at the shared face"),
     ("runtime/kernel/debug/watchdog.rs", "what another thread sees of the step that runs"),
+    ("runtime/context/var.rs", "numbers unique in the process, of variables that all threads share"),
     ("runtime/kernel/job.rs", "a blocking job, which ends on any thread"),
     ("runtime/kernel/proxy.rs", "what other threads hold of a loop"),
     ("runtime/kernel/remote_task.rs", "a task's result on its way to another thread"),
@@ -289,6 +290,8 @@ const PARTS: &[(&str, &[&str])] = &[
     ("threads", &["kernel"]),
     ("channel::thread", &["kernel", "time"]),
     ("async_fd", &["kernel"]),
+    ("at_home", &["kernel"]),
+    ("context", &["kernel"]),
     ("net", &["kernel", "time", "threads"]),
     ("debug", &["kernel"]),
     ("spawn", &["kernel", "tasks"]),
@@ -299,7 +302,8 @@ const PARTS: &[(&str, &[&str])] = &[
 ];
 
 /// `LoopHandle` is how a promise has its callbacks called in the loop they were added in; `current_task_id` how a lock
-/// knows who holds it; `probe` how what waits says for what.
+/// knows who holds it; `probe` how what waits says for what; `captured_context`
+/// what a callback of a promise sees.
 const WAIT_LIST: &[&str] = &[
     "WaitList",
     "WaitKey",
@@ -311,6 +315,7 @@ const WAIT_LIST: &[&str] = &[
     "current_task_id",
     "probe",
     "tell_of_own_lock",
+    "captured_context",
 ];
 
 #[test]

@@ -6,9 +6,12 @@
 
 mod support;
 
+mod at_home;
 mod builder;
 mod channel;
+mod context;
 mod debug;
+mod eager;
 mod embedding;
 mod exceptions;
 mod interval;
@@ -21,6 +24,8 @@ mod select;
 mod spawn_traits;
 mod stats;
 mod test_base_events;
+mod test_context;
+mod test_eager_task_factory;
 mod test_events;
 mod test_futures;
 mod test_futures2;

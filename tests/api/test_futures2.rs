@@ -1,13 +1,51 @@
 //! CPython's `test_futures2`.
-//!
-//! Not ported: `test_task_exc_handler_correct_context`, `test_handle_exc_handler_correct_context` (no context
-//! variables yet).
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use evloop::testing::settle;
-use evloop::{Promise, Task, create_task};
+use evloop::{ContextVar, Promise, Task, call_soon, create_task, get_running_loop, yield_now};
+
+use crate::support::Log;
+
+static NAME: ContextVar<&str> = ContextVar::new("name").with_default(|| "foo");
+
+/// What the exception handler finds in `NAME`.
+fn names_seen() -> Log {
+    let log = Log::new();
+    let sink = log.clone();
+    get_running_loop().unwrap().set_exception_handler(move |_| sink.push(NAME.get().unwrap()));
+    log
+}
+
+#[evloop::test]
+async fn test_task_exc_handler_correct_context() {
+    let seen = names_seen();
+    let fails = || async {
+        NAME.set("bar");
+        panic!("in vain");
+    };
+    create_task(fails()).detach();
+    yield_now().await;
+    assert_eq!(seen.take(), ["bar"]);
+    // Ours: also if the handle goes later.
+    let task: Task<()> = create_task(fails());
+    yield_now().await;
+    assert!(seen.is_empty());
+    drop(task);
+    assert_eq!((seen.take(), NAME.get()), (vec!["bar".to_owned()], Some("foo")));
+}
+
+#[evloop::test]
+async fn test_handle_exc_handler_correct_context() {
+    let seen = names_seen();
+    call_soon(|| {
+        NAME.set("bar");
+        panic!("in vain");
+    });
+    yield_now().await;
+    assert_eq!((seen.take(), NAME.get()), (vec!["bar".to_owned()], Some("foo")));
+}
 
 #[evloop::test]
 async fn test_recursive_repr_for_pending_tasks() {

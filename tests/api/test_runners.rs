@@ -3,15 +3,14 @@
 //!
 //! Not ported:
 //! * `test_asyncio_run_debug`, `Runner test_debug`, `test_non_debug`: no debug mode yet.
-//! * `Runner test_run_keeps_context`: no context variables yet.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use evloop::time::secs;
 use evloop::{
-    Clock, EventLoop, RunError, Runner, all_tasks, catch_cancel, create_task, current_task, finally,
-    get_running_loop, now, run, sleep, try_run, yield_now,
+    Clock, ContextVar, EventLoop, RunError, Runner, all_tasks, catch_cancel, create_task, current_task,
+    finally, get_running_loop, now, run, sleep, try_run, yield_now,
 };
 
 use crate::support::{Log, forever_with, panic_of, reports, reports_of, virtual_loop};
@@ -586,4 +585,20 @@ fn test_non_debug() {
 #[test]
 fn test_debug() {
     assert!(is_debug(Runner::builder().debug(true).event_loop(evloop::EventLoop::builder().debug(false))));
+}
+
+#[test]
+fn test_run_keeps_context() {
+    static CVAR: ContextVar<i32> = ContextVar::new("cvar").with_default(|| -1);
+
+    let get_and_set = async |value: i32| {
+        let before = CVAR.get();
+        CVAR.set(value);
+        before
+    };
+    let mut runner = virtual_runner();
+    assert_eq!(runner.run(get_and_set(1)).unwrap(), Some(-1));
+    assert_eq!(runner.run(get_and_set(2)).unwrap(), Some(1));
+    assert_eq!(runner.run(async { CVAR.get() }).unwrap(), Some(2));
+    assert_eq!(CVAR.get(), Some(-1));
 }

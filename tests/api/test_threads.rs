@@ -1,14 +1,13 @@
 //! CPython's `test_threads`, and what `to_thread` promises beyond. The threads are real; the clock is the
 //! virtual one, which stands still while they work.
-//!
-//! Not ported: `test_to_thread_contextvars` (no context variables yet).
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
+use evloop::context::Context;
 use evloop::time::{millis, secs};
-use evloop::{create_task, gather, now, sleep, to_thread, yield_now};
+use evloop::{ContextVar, Task, create_task, gather, now, sleep, to_thread, yield_now};
 
 use crate::support::{Log, reports, virtual_loop};
 
@@ -31,6 +30,24 @@ async fn test_to_thread_once() {
     to_thread(move || counter.fetch_add(1, Ordering::SeqCst)).await;
     yield_now().await;
     assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+static TEST_CTX: ContextVar<&str> = ContextVar::new("test_ctx");
+
+#[evloop::test]
+async fn test_to_thread_contextvars() {
+    TEST_CTX.set("parrot");
+    let get_ctx = || TEST_CTX.get();
+    assert_eq!(to_thread(get_ctx).await, Some("parrot"));
+    // Ours: what is set there stays there, and the next job on that thread does not find it.
+    to_thread(|| drop(TEST_CTX.set("cat"))).await;
+    assert_eq!(TEST_CTX.get(), Some("parrot"));
+    let without = create_task_without_context(async move { to_thread(get_ctx).await });
+    assert_eq!(without.await.unwrap(), None);
+}
+
+fn create_task_without_context<F: Future + 'static>(future: F) -> Task<F::Output> {
+    Task::builder().context(&Context::new()).spawn(future)
 }
 
 #[evloop::test]

@@ -26,18 +26,13 @@
 //! | O29 | wait_for with timeout 0 never starts a coroutine | it polls once | so a value that is there is found, whatever it comes from |
 //! | O36 | a call from another thread stands before what is woken after it | behind it, and behind I/O, unless a callback or task is scheduled in between | a wake does not look into the letter box |
 //! | O38 | a task in `sock_recv` goes on one tick after the event | in the tick of the event | the task reads in its own step, no callback does it for it |
-//!
-//! # What is left out
-//!
-//! | scenario | needs |
-//! |---|---|
-//! | O37: eager tasks | eager tasks |
 
 mod callbacks;
 mod cancellation;
 mod deadlines;
 #[cfg(unix)]
 mod descriptors;
+mod eager;
 mod futures;
 mod gathering;
 mod groups;

@@ -15,6 +15,7 @@
 mod cancel;
 mod cancelled;
 mod children;
+mod eager;
 mod errors;
 mod limit;
 mod nested;

@@ -2,7 +2,6 @@
 //! threads in files of their own.
 //!
 //! Deviations and what has no counterpart (the files say more):
-//! * `test_context_*`, `test_get_context`: not there yet.
 //! * `test_other_loop_future`: not an error. A task may be awaited from another loop of its thread, see
 //!   `a_task_of_another_loop_can_be_awaited`; other threads cannot have it (`!Send`).
 //! * `test_get_stack`: a future's frames cannot be seen from outside.
@@ -16,6 +15,7 @@
 
 mod as_completed;
 mod cancellation;
+mod context;
 mod detach;
 mod gather;
 mod lost;
