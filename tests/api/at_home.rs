@@ -103,18 +103,17 @@ fn destructors_may_do_anything() {
     // One value owns another one; one of them panics, which is told to standard error: the loop's handler has gone before.
     let mut event_loop = virtual_loop();
     let log = Log::new();
-    let outer = event_loop
+    let owners = event_loop
         .run_until_complete(async {
             let inner = AtHome::new(log.on_drop("inner"));
             let panics = AtHome::new(OnDrop::new(|| panic!("in its destructor")));
             let outer = AtHome::new((inner, log.on_drop("outer")));
             panics.with(|_| ());
-            std::mem::forget(panics);
-            outer
+            (outer, panics)
         })
         .unwrap();
     drop(event_loop);
-    drop(outer);
+    drop(owners);
     let mut dropped = log.take();
     dropped.sort();
     assert_eq!(dropped, ["inner", "outer"]);
