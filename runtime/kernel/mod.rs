@@ -3,8 +3,7 @@
 //! This is its door: the few items that the other folders build on. Layers, each importing only those
 //! above it in this list:
 //!
-//! 0. `atomic`, `clock`, `exception`, `home_cell`, `debug`, `wait_list`, `scheduler`, `timers`, `reactor`, `slots`, `scope`,
-//!    `variables`
+//! 0. `atomic`, `clock`, `exception`, `home_cell`, `debug`, `wait_list`, `scheduler`, `timers`, `reactor`, `slots`, `scope`, `variables`
 //! 1. `context` (a loop's state), `report`
 //! 2. `task` (tasks and callbacks: what stands in the FIFO)
 //! 3. `node` (one scope as its owner sees it), `join` (awaiting a task), `progress` (of a write), `source` (waiting for a descriptor)

@@ -1,16 +1,15 @@
 //! CPython's `test_runners`, and what `run`, `try_run` and `Runner` promise beyond. What is about Ctrl-C is in
 //! `tests/interrupts`: it needs a process's main thread.
-//!
-//! Not ported:
-//! * `test_asyncio_run_debug`, `Runner test_debug`, `test_non_debug`: no debug mode yet.
+
+mod kept;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use evloop::time::secs;
 use evloop::{
-    Clock, ContextVar, EventLoop, RunError, Runner, all_tasks, catch_cancel, create_task, current_task,
-    finally, get_running_loop, now, run, sleep, try_run, yield_now,
+    Clock, EventLoop, RunError, Runner, all_tasks, catch_cancel, create_task, current_task, finally,
+    get_running_loop, now, run, sleep, try_run, yield_now,
 };
 
 use crate::support::{Log, forever_with, panic_of, reports, reports_of, virtual_loop};
@@ -561,44 +560,4 @@ fn the_main_attribute_runs_any_async_fn() {
 #[should_panic(expected = "all tasks are stuck")]
 async fn a_test_in_which_nothing_can_happen_any_more_fails() {
     std::future::pending::<()>().await;
-}
-
-/// Whether the loop of a run is in debug mode.
-fn is_debug(runner: evloop::RunnerBuilder) -> bool {
-    runner.build().unwrap().run(async { get_running_loop().unwrap().get_debug() }).unwrap()
-}
-
-#[test]
-fn test_asyncio_run_debug() {
-    use crate::debug::switch::debug_mode_with;
-    assert!(is_debug(Runner::builder().debug(true)));
-    assert!(!is_debug(Runner::builder().debug(false)));
-    assert_eq!(is_debug(Runner::builder()), std::env::var_os("EVLOOP_DEBUG").is_some());
-    assert!(debug_mode_with(Some("1")).1, "and by the environment");
-}
-
-#[test]
-fn test_non_debug() {
-    assert!(!is_debug(Runner::builder().debug(false).event_loop(evloop::EventLoop::builder().debug(true))));
-}
-
-#[test]
-fn test_debug() {
-    assert!(is_debug(Runner::builder().debug(true).event_loop(evloop::EventLoop::builder().debug(false))));
-}
-
-#[test]
-fn test_run_keeps_context() {
-    static CVAR: ContextVar<i32> = ContextVar::new("cvar").with_default(|| -1);
-
-    let get_and_set = async |value: i32| {
-        let before = CVAR.get();
-        CVAR.set(value);
-        before
-    };
-    let mut runner = virtual_runner();
-    assert_eq!(runner.run(get_and_set(1)).unwrap(), Some(-1));
-    assert_eq!(runner.run(get_and_set(2)).unwrap(), Some(1));
-    assert_eq!(runner.run(async { CVAR.get() }).unwrap(), Some(2));
-    assert_eq!(CVAR.get(), Some(-1));
 }
