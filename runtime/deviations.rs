@@ -31,6 +31,13 @@
 //!   [`on_cancel`](crate::on_cancel) handler acquires it.
 //! * **A value that is there stands.** A task that cancels itself and then returns without suspending ends
 //!   with its value; in asyncio the value is lost.
+//! * **A task's [`context`](crate::TaskRef::context) is gone with its end**, once its [`Task`](crate::Task) is: values of the
+//!   thread are not dropped elsewhere. For the same reason only variables whose values are `Send` and `Sync` travel to
+//!   [`to_thread`](crate::to_thread) and by a [`LoopProxy`](crate::LoopProxy).
+//! * **[`Context::run`](crate::context::Context::run) notices a context that is current or in a `run`**, not one that an outer
+//!   step further down the stack runs in; an eager task may be given its creator's.
+//! * **A [`BoundedSemaphore`](crate::BoundedSemaphore) takes back only permits that were forgotten.** asyncio's accepts a
+//!   release while somebody else holds a permit, and raises later, at the end of the holder's `async with`.
 //! * **[`Task`](crate::Task) is awaited by value, once.** `(&task).await` clones the output, for as many
 //!   awaiters as one likes. A task is `IntoFuture`, not a future, since otherwise `gather` could not take
 //!   both tasks and futures; [`join`](crate::Task::join) gives the future.
@@ -64,6 +71,11 @@
 //!   deadlines and groups, so it need not be corrected by those who made them.
 //! * **Nobody's task is forgotten.** The loop owns its tasks until they end; asyncio's only knows them
 //!   weakly.
+//! * **A variable may keep to its task**: [`not_inherited`](crate::ContextVar::not_inherited).
+//! * **A slow step is told of while it runs**, and again when it is over; handles and promises always know where they
+//!   were made. What a task waits for is asked of it by [`debug::waiting`](crate::debug::waiting), and is not in its `Debug`.
+//! * **A wait for the other end of a [`channel::thread`](mod@crate::channel::thread)** lets virtual time pass at real pace, and
+//!   is never taken for stuck.
 //! * **Panics that nobody sees are reported**, when they happen or when the last one who could see them is
 //!   gone, not at some garbage collection.
 //! * **The end of a run waits for no blocking job.** It counts those that run, tells the exception handler and leaves
@@ -89,4 +101,4 @@
 //!   what another thread scheduled a moment earlier.
 //!
 //! # Not there yet
-//! Datagrams, Unix sockets, streams, servers and subprocesses; context variables, eager tasks, debug mode.
+//! Datagrams, Unix sockets, streams, servers and subprocesses.

@@ -40,7 +40,28 @@
 //! and touches none, [`as_completed`] hands them back as they end, [`shield`] keeps a cancellation away from one.
 //! Without tasks, [`race`] gives the first value and ends the others with their cleanup, [`select`] hands them back, and
 //! [`scope`](scope()) runs children that borrow. [`call_soon`] and [`call_later`] schedule plain callbacks into the same
-//! FIFO. [`to_thread`] runs what blocks; [`LoopProxy`] is how other threads reach a loop.
+//! FIFO. [`to_thread`] runs what blocks; [`LoopProxy`] is how other threads reach a loop. [`Task::builder`] gives a task a
+//! name, a context, or its first step at once.
+//!
+//! # Share
+//! Tasks of one loop share what they like by `Rc`. Where they have to wait for each other there are asyncio's [`Lock`],
+//! [`Semaphore`], [`Event`], [`Condition`], [`Barrier`], [`Queue`] and [`Promise`], besides [`RwLock`] and [`OnceCell`]; all
+//! serve in the order in which they were asked, and tell their [`stats`](Lock::stats). [`channel`] has channels between
+//! tasks, [`mpsc`](channel::mpsc), [`oneshot`](channel::oneshot), [`broadcast`](channel::broadcast) and
+//! [`watch`](channel::watch), and one between loops and threads. A [`ContextVar`] belongs to a task and all that it starts.
+//!
+//! ```
+//! use evloop::ContextVar;
+//!
+//! static REQUEST: ContextVar<u32> = ContextVar::new("request");
+//!
+//! evloop::run(async {
+//!     REQUEST.set(7);
+//!     let logs = evloop::create_task(async { format!("[{}] done", REQUEST.get().unwrap()) });
+//!     REQUEST.set(8); // the task has a copy of its own
+//!     assert_eq!(logs.await.unwrap(), "[7] done");
+//! });
+//! ```
 //!
 //! # Group
 //! A [`TaskGroup`] is the way to start tasks that belong together: it returns when all have ended, the first failure
@@ -92,7 +113,8 @@
 //! # Talk
 //! [`net`] has TCP: [`TcpListener`](net::TcpListener) and [`TcpStream`](net::TcpStream). A socket can be sent to
 //! another thread and be served on another loop than it was accepted on. [`AsyncFd`] awaits any other descriptor,
-//! [`LoopHandle::add_reader`] calls back.
+//! [`LoopHandle::add_reader`] calls back. [`channel::thread`](mod@channel::thread) carries values between loops and plain threads:
+//! both ends can be awaited anywhere, and block off the loops.
 //!
 //! ```
 //! use evloop::{net::TcpListener, time::secs, wait_for};
@@ -116,7 +138,8 @@
 //! `#[evloop::test]` runs a test on the virtual clock: hours pass at once, instants are exact, and a test
 //! whose tasks are all stuck fails with their list instead of hanging. [`testing`] has more:
 //! [`cancel_everywhere`](testing::cancel_everywhere()) ends a future at each of its awaits and lets a check look whether all
-//! is in order, [`Trace`](testing::Trace) writes down what happens when.
+//! is in order, [`settle`](testing::settle()) runs the others until all wait, [`Trace`](testing::Trace) writes down what happens
+//! when, and `EVLOOP_TEST_SEED` runs what is ready in another order.
 //!
 //! ```
 //! use evloop::{now, sleep, time::secs};
@@ -130,6 +153,11 @@
 //! # fn main() {}
 //! ```
 //!
+//! # Look
+//! With `EVLOOP_DEBUG=1` in the environment, or [`debug(true)`](Builder::debug), a loop tells what goes wrong without an error:
+//! the step that is stuck, while it is; what each task waits for when nothing can happen any more; who waits for whom in
+//! a circle; handles that nobody awaits. [`debug`](mod@debug) says more, and has [`waiting`](debug::waiting): who waits for what.
+//!
 //! # From asyncio
 //! | asyncio | evloop |
 //! |---|---|
@@ -138,6 +166,9 @@
 //! | `loop.run_until_complete`, `run_forever`, `stop` | the same names |
 //! | `asyncio.get_running_loop()` | [`get_running_loop`] |
 //! | `asyncio.create_task(coro)` | [`create_task`]`(future)` |
+//! | `create_task(coro, name=…, context=…, eager_start=…)` | [`Task::builder`]; `create_task_with` on [`LoopHandle`] and [`TaskGroup`] |
+//! | `eager_task_factory` | [`Builder::eager_tasks`] |
+//! | `contextvars.ContextVar`, `copy_context()`, `Context.run`, `task.get_context()` | [`ContextVar`], [`copy_context`], [`Context::run`](context::Context::run), [`TaskRef::context`] |
 //! | `await task`, `task.cancel()`, `cancelling`, `uncancel`, `add_done_callback` | the same names on [`Task`] and [`TaskRef`] |
 //! | `asyncio.current_task()`, `all_tasks()` | [`current_task`], [`all_tasks`] |
 //! | `asyncio.sleep(1)`, `sleep(0)` | [`sleep`]`(secs(1))`, [`yield_now`] |
@@ -161,7 +192,13 @@
 //! | `asyncio.to_thread(f)` | [`to_thread`]`(f)` |
 //! | `asyncio.Future` | [`Promise`] |
 //! | `asyncio.Queue`, `PriorityQueue`, `LifoQueue` | [`Queue`], [`PriorityQueue`], [`LifoQueue`] |
-//! | `asyncio.Lock`, `Semaphore`, `Event`, `Condition`, `Barrier` | the same names: [`Lock`], [`Semaphore`], [`Event`], [`Condition`], [`Barrier`] |
+//! | `asyncio.Lock`, `Semaphore`, `BoundedSemaphore` | the same names: [`Lock`], [`Semaphore`], [`BoundedSemaphore`] |
+//! | `asyncio.Event`, `Condition`, `Barrier` | the same names: [`Event`], [`Condition`], [`Barrier`] |
+//! | a `Queue` with one consumer, a `Future` between two tasks | also [`channel::mpsc`], [`channel::oneshot`] |
+//! | `queue.Queue` with `call_soon_threadsafe` | [`channel::thread`](mod@channel::thread) |
+//! | `run(debug=True)`, `PYTHONASYNCIODEBUG=1` | [`Builder::debug`], `EVLOOP_DEBUG=1` |
+//! | `loop.set_debug`, `get_debug`, `slow_callback_duration` | the same names on [`LoopHandle`] |
+//! | `python -m asyncio ps` | [`debug::waiting`] |
 //! | `loop.sock_connect`, `sock_accept`, `sock_recv_into`, `sock_sendall` | [`net::TcpStream::connect`], [`net::TcpListener::accept`], [`net::TcpStream::read`], [`net::TcpStream::write_all`] |
 //! | `loop.getaddrinfo` | [`net::lookup_host`] |
 //! | `loop.add_reader`, `add_writer`, `remove_reader`, `remove_writer` | the same names on [`LoopHandle`]; [`AsyncFd`] |
