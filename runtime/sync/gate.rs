@@ -55,8 +55,14 @@ impl Gate {
     }
 
     /// A waiting future's poll: true once it has gone in.
+    // The usual way is short enough to be inlined.
     #[inline]
     pub(super) fn poll_enter(&self, place: &mut Place, waker: &Waker) -> bool {
+        place.is_outside() && self.try_enter() || self.poll_in_line(place, waker)
+    }
+
+    #[inline(never)]
+    fn poll_in_line(&self, place: &mut Place, waker: &Waker) -> bool {
         match place.poll(&self.line, waker) {
             Standing::InLine => {
                 self.say_who_holds_it();
@@ -66,7 +72,6 @@ impl Gate {
                 self.enter();
                 true
             }
-            Standing::Outside if self.try_enter() => true,
             Standing::Outside => {
                 if self.holder() == Some(current_task_id()) {
                     tell_of_own_lock(self.operation);
@@ -88,12 +93,18 @@ impl Gate {
     /// Calls the next in line after somebody has left, or after the one who was called has given up.
     #[inline]
     pub(super) fn pass_on(&self) {
-        match self.line.pop_front() {
-            Some(waker) => {
-                self.turn.set(Turn::Promised);
-                waker.wake();
-            }
-            None => self.turn.set(Turn::Free),
+        if self.line.is_empty() {
+            self.turn.set(Turn::Free);
+        } else {
+            self.call_next();
+        }
+    }
+
+    #[inline(never)]
+    fn call_next(&self) {
+        if let Some(waker) = self.line.pop_front() {
+            self.turn.set(Turn::Promised);
+            waker.wake();
         }
     }
 

@@ -380,27 +380,38 @@ struct Acquire<'a> {
     place: Place,
 }
 
+impl<'a> Acquire<'a> {
+    /// The poll of one that has to wait, or had to.
+    #[inline(never)]
+    fn poll_in_line(&mut self, waker: &Waker) -> Poll<Permit<'a>> {
+        let (semaphore, permits) = (self.semaphore, self.permits);
+        match self.place.poll(&semaphore.line, waker) {
+            Standing::InLine => Poll::Pending,
+            Standing::Called => {
+                semaphore.called.set(semaphore.called.get() - 1);
+                let permit = Permit { semaphore, permits };
+                semaphore.call_all_served();
+                Poll::Ready(permit)
+            }
+            Standing::Outside => {
+                self.place.enter_as(&semaphore.line, (waker.clone(), permits));
+                Poll::Pending
+            }
+        }
+    }
+}
+
 impl<'a> Future for Acquire<'a> {
     type Output = Permit<'a>;
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Permit<'a>> {
-        let (semaphore, permits) = (self.semaphore, self.permits);
-        match self.place.poll(&semaphore.line, cx.waker()) {
-            Standing::InLine => return Poll::Pending,
-            Standing::Called => {
-                semaphore.called.set(semaphore.called.get() - 1);
-                let permit = Permit { semaphore, permits };
-                semaphore.call_all_served();
-                return Poll::Ready(permit);
-            }
-            Standing::Outside => {}
-        }
-        if let Ok(permit) = semaphore.take(permits) {
+        if self.place.is_outside()
+            && let Ok(permit) = self.semaphore.take(self.permits)
+        {
             return Poll::Ready(permit);
         }
-        self.place.enter_as(&semaphore.line, (cx.waker().clone(), permits));
-        Poll::Pending
+        self.poll_in_line(cx.waker())
     }
 }
 

@@ -299,6 +299,12 @@ impl Place {
         Place { key: None }
     }
 
+    /// Whether the future has not joined, or has used its call.
+    #[inline]
+    pub(crate) fn is_outside(&self) -> bool {
+        self.key.is_none()
+    }
+
     /// Where does the future stand? While it waits, its waker is kept up to date and its place
     /// stays.
     #[inline]
@@ -327,6 +333,11 @@ impl Place {
     /// Gives the place up and says where the future stood.
     #[inline]
     pub(crate) fn leave<E>(&mut self, line: &WaitList<E>) -> Standing {
+        if self.is_outside() { Standing::Outside } else { self.leave_line(line) }
+    }
+
+    #[inline(never)]
+    fn leave_line<E>(&mut self, line: &WaitList<E>) -> Standing {
         match self.key.take() {
             None => Standing::Outside,
             Some(key) if line.remove(key) => Standing::InLine,
