@@ -52,7 +52,8 @@ pub(super) unsafe fn run(entry: NonNull<Entry>) {
 ///
 /// # Safety
 /// Alive, at home, unfinished, not being polled.
-#[inline]
+// Called from two places, one of which is every step.
+#[inline(always)]
 pub(super) unsafe fn step(task: TaskPtr, home: &Home, flags: u32) {
     let within = Within::enter(home, task.entry());
     let ended = if flags & (CANCEL | OFFER | CONTEXT) == 0 {
