@@ -4,6 +4,8 @@
 //! Modules called `test_…` hold CPython's tests under CPython's names; the documentation of each lists the
 //! tests that have no counterpart here, and why. The other modules' tests are named by what they claim.
 
+#[expect(unsafe_code, reason = "a table of functions")]
+mod busy_waker;
 mod support;
 
 mod at_home;

@@ -18,7 +18,6 @@ pub use sender::Sender;
 pub use snapshot::Snapshot;
 
 use std::cell::{Cell, RefCell};
-use std::mem;
 use std::rc::Rc;
 
 use crate::kernel::WaitList;
@@ -57,8 +56,8 @@ pub fn channel<T>(initial: T) -> (Sender<T>, Receiver<T>) {
         version: Cell::new(0),
         senders: Cell::new(0),
         receivers: Cell::new(0),
-        line: WaitList::new(),
-        watchers: WaitList::new(),
+        line: WaitList::of("watch::Receiver::changed"),
+        watchers: WaitList::of("watch::Sender::closed"),
     }));
     let receiver = sender.subscribe();
     (sender, receiver)
@@ -85,8 +84,11 @@ impl<T> Shared<T> {
     /// Makes this the latest value; returns the one before.
     #[track_caller]
     fn replace(&self, value: T) -> Rc<T> {
-        let former = self.value.borrow_mut().as_mut().map(|latest| mem::replace(latest, Rc::new(value)));
-        let former = former.expect(MODIFIES);
+        if self.value.borrow().is_none() {
+            drop(value); // the value's own code, while nothing is borrowed and nothing unwinds
+            panic!("{MODIFIES}");
+        }
+        let former = self.value.replace(Some(Rc::new(value))).expect(MODIFIES);
         self.announce();
         former
     }

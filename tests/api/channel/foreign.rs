@@ -1,55 +1,15 @@
 //! Destructors, clones and wakers that use the very channel that is in the middle of something.
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
-use std::pin::pin;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+use std::task::{Context, Poll, Waker};
 
 use evloop::channel::mpsc::{TryRecvError, TrySendError};
 use evloop::channel::{broadcast, mpsc, oneshot, watch};
 
+use crate::busy_waker::{at_clone, at_wake, busy_waker, poll};
 use crate::support::{Log, OnDrop};
-
-thread_local! {
-    static AT_CLONE: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
-    static AT_WAKE: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
-}
-
-static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake, |_| ());
-
-fn clone(data: *const ()) -> RawWaker {
-    if let Some(act) = AT_CLONE.take() {
-        act();
-    }
-    RawWaker::new(data, &VTABLE)
-}
-
-fn wake(_: *const ()) {
-    if let Some(act) = AT_WAKE.take() {
-        act();
-    }
-}
-
-/// A waker that acts when it is cloned or woken for the first time.
-fn busy_waker() -> Waker {
-    // SAFETY: the functions of the table ask nothing of the pointer and may be called anywhere; on another thread
-    // there is nothing to do.
-    unsafe { Waker::new(std::ptr::null(), &VTABLE) }
-}
-
-fn at_clone(act: impl FnOnce() + 'static) {
-    AT_CLONE.set(Some(Box::new(act)));
-}
-
-fn at_wake(act: impl FnOnce() + 'static) {
-    AT_WAKE.set(Some(Box::new(act)));
-}
-
-/// Polls once with that waker.
-fn poll<T>(future: impl Future<Output = T>) -> Poll<T> {
-    pin!(future).poll(&mut Context::from_waker(&busy_waker()))
-}
 
 #[test]
 fn what_happens_while_a_waker_is_cloned_is_seen() {
@@ -206,5 +166,30 @@ fn a_value_that_is_replaced_may_look_at_its_successor() {
     assert!(sender.send(value(2)).is_ok());
     drop(sender.send_replace(value(3)));
     assert_eq!(*seen.borrow(), [2, 3]);
+    drop(slot.take());
+}
+
+#[test]
+fn a_value_that_is_refused_while_the_latest_is_modified_is_told_why() {
+    #[derive(Clone)]
+    struct Value(Rc<RefCell<Option<watch::Receiver<Value>>>>);
+    impl Drop for Value {
+        fn drop(&mut self) {
+            if let Some(receiver) = &*self.0.borrow() {
+                let _ = receiver.borrow();
+            }
+        }
+    }
+    let slot = Rc::new(RefCell::new(None));
+    let (sender, receiver) = watch::channel(Value(slot.clone()));
+    slot.replace(Some(receiver));
+    let refused = catch_unwind(AssertUnwindSafe(|| {
+        sender.send_modify(|_| drop(sender.send_replace(Value(slot.clone()))));
+    }));
+    let payload = refused.unwrap_err();
+    let message = payload.downcast_ref::<String>().map(String::as_str);
+    let message = message.or_else(|| payload.downcast_ref::<&str>().copied());
+    assert!(message.unwrap().starts_with("the value is being modified"), "{message:?}");
+    assert!(!slot.borrow().as_ref().unwrap().has_changed().unwrap());
     drop(slot.take());
 }
