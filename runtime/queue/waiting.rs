@@ -32,12 +32,20 @@ impl<T, B: Buffer<T>> Future for Get<'_, T, B> {
         if self.place.poll(&queue.getters, cx.waker()) == Standing::InLine {
             return Poll::Pending;
         }
-        match queue.get_nowait() {
-            Ok(item) => Poll::Ready(Ok(item)),
-            Err(GetNowaitError::QueueShutDown) => Poll::Ready(Err(QueueShutDown(()))),
-            Err(GetNowaitError::QueueEmpty) => {
-                self.place.enter(&queue.getters, cx.waker());
-                Poll::Pending
+        let mut waker = None;
+        loop {
+            match queue.get_nowait() {
+                Ok(item) => return Poll::Ready(Ok(item)),
+                Err(GetNowaitError::QueueShutDown) => return Poll::Ready(Err(QueueShutDown(()))),
+                Err(GetNowaitError::QueueEmpty) => {}
+            }
+            match waker {
+                // Foreign code, which may have put something in: looks again.
+                None => waker = Some(cx.waker().clone()),
+                Some(waker) => {
+                    self.place.enter_as(&queue.getters, waker);
+                    return Poll::Pending;
+                }
             }
         }
     }
@@ -74,14 +82,21 @@ impl<T, B: Buffer<T>> Future for Put<'_, T, B> {
         if self.place.poll(&queue.putters, cx.waker()) == Standing::InLine {
             return Poll::Pending;
         }
-        let item = self.item.take().expect("put() is done: do not poll it again");
-        match queue.put_nowait(item) {
-            Ok(()) => Poll::Ready(Ok(())),
-            Err(PutNowaitError::QueueShutDown(item)) => Poll::Ready(Err(QueueShutDown(item))),
-            Err(PutNowaitError::QueueFull(item)) => {
-                self.item = Some(item);
-                self.place.enter(&queue.putters, cx.waker());
-                Poll::Pending
+        let mut waker = None;
+        loop {
+            let item = self.item.take().expect("put() is done: do not poll it again");
+            match queue.put_nowait(item) {
+                Ok(()) => return Poll::Ready(Ok(())),
+                Err(PutNowaitError::QueueShutDown(item)) => return Poll::Ready(Err(QueueShutDown(item))),
+                Err(PutNowaitError::QueueFull(item)) => self.item = Some(item),
+            }
+            match waker {
+                // Foreign code, which may have taken something out: looks again.
+                None => waker = Some(cx.waker().clone()),
+                Some(waker) => {
+                    self.place.enter_as(&queue.putters, waker);
+                    return Poll::Pending;
+                }
             }
         }
     }
@@ -116,7 +131,12 @@ impl<T, B: Buffer<T>> Future for Join<'_, T, B> {
             Standing::Called => Poll::Ready(()), // all was done once, that is enough
             Standing::Outside if queue.unfinished.get() == 0 => Poll::Ready(()),
             Standing::Outside => {
-                self.place.enter(&queue.joiners, cx.waker());
+                let waker = cx.waker().clone();
+                // To clone it was foreign code, which may have done the last one.
+                if queue.unfinished.get() == 0 {
+                    return Poll::Ready(());
+                }
+                self.place.enter_as(&queue.joiners, waker);
                 Poll::Pending
             }
         }

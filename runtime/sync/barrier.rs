@@ -281,25 +281,28 @@ impl Future for Wait<'_> {
                 Standing::Called | Standing::Outside => Poll::Ready(self.go_on()),
             };
         }
-        let may_enter = match self.place.poll(&barrier.outside, cx.waker()) {
-            Standing::InLine => return Poll::Pending,
-            Standing::Called => {
-                barrier.called.set(barrier.called.get() - 1);
-                true
-            }
-            Standing::Outside => barrier.has_room(),
+        let standing = self.place.poll(&barrier.outside, cx.waker());
+        if standing == Standing::InLine {
+            return Poll::Pending;
+        }
+        let waker = cx.waker().clone(); // foreign code, which may have come in itself: before looking around
+        let may_enter = if standing == Standing::Called {
+            barrier.called.set(barrier.called.get() - 1);
+            true
+        } else {
+            barrier.has_room()
         };
         match barrier.state.get() {
             State::Broken => return Poll::Ready(Err(BrokenBarrierError)),
             State::Filling if may_enter => {}
             State::Filling | State::Draining | State::Resetting => {
-                self.place.enter(&barrier.outside, cx.waker());
+                self.place.enter_as(&barrier.outside, waker);
                 return Poll::Pending;
             }
         }
         self.index = Some(barrier.enter());
         if barrier.count.get() < barrier.parties {
-            self.place.enter(&barrier.inside, cx.waker());
+            self.place.enter_as(&barrier.inside, waker);
             return Poll::Pending;
         }
         barrier.state.set(State::Draining);

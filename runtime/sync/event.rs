@@ -146,7 +146,12 @@ impl Future for Wait<'_> {
         if event.is_set() {
             return Poll::Ready(());
         }
-        self.place.enter(&event.line, cx.waker());
+        let waker = cx.waker().clone();
+        // To clone it was foreign code, which may have set the flag.
+        if event.is_set() {
+            return Poll::Ready(());
+        }
+        self.place.enter_as(&event.line, waker);
         Poll::Pending
     }
 }

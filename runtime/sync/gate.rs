@@ -76,8 +76,13 @@ impl Gate {
                 if self.holder() == Some(current_task_id()) {
                     tell_of_own_lock(self.operation);
                 }
-                place.enter(&self.line, waker);
-                false
+                let waker = waker.clone();
+                // To clone it was foreign code, which may have left.
+                let is_in = self.try_enter();
+                if !is_in {
+                    place.enter_as(&self.line, waker);
+                }
+                is_in
             }
         }
     }

@@ -175,10 +175,13 @@ impl<'a, T> Future for Wait<'a, T> {
         if cell.value.get().is_some() {
             return Poll::Ready(None);
         }
-        if cell.gate.poll_enter(&mut self.place, cx.waker()) {
-            Poll::Ready(Some(Turn(&cell.gate)))
-        } else {
-            Poll::Pending
+        let is_in = cell.gate.poll_enter(&mut self.place, cx.waker());
+        let turn = is_in.then(|| Turn(&cell.gate));
+        // To clone the waker was foreign code, which may have set it.
+        match turn {
+            _ if cell.value.get().is_some() => Poll::Ready(None),
+            None => Poll::Pending,
+            turn => Poll::Ready(turn),
         }
     }
 }

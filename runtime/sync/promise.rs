@@ -332,9 +332,15 @@ impl<T> Promise<T> {
         let refresh = |key| observers.refresh_with(key, is_current, fresh);
         if self.key.is_some_and(refresh) {
             probe::of(|| format!("made at {}", self.inner.location));
-        } else {
-            self.key = Some(observers.push(Observer::Waiter(waker.clone())));
+            return Poll::Pending;
         }
+        let waiter = Observer::Waiter(waker.clone());
+        // To clone the waker was foreign code, which may have completed it.
+        if self.done() {
+            self.key = None;
+            return Poll::Ready(());
+        }
+        self.key = Some(observers.push(waiter));
         Poll::Pending
     }
 

@@ -396,7 +396,12 @@ impl Future for Enter<'_> {
                 if gate.noted_writer() == Some(current_task_id()) {
                     tell_of_own_lock(OPERATION);
                 }
-                self.place.enter_as(&gate.line, (cx.waker().clone(), wish));
+                let waker = cx.waker().clone();
+                // To clone it was foreign code, which may have left.
+                if gate.try_enter(wish) {
+                    return Poll::Ready(());
+                }
+                self.place.enter_as(&gate.line, (waker, wish));
                 Poll::Pending
             }
         }

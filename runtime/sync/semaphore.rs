@@ -98,7 +98,8 @@ impl Semaphore {
         self.acquire_many(1)
     }
 
-    /// Waits for so many permits at once; dropping the permit, which is one for all of them, gives them back.
+    /// Waits for so many permits at once; dropping the permit, which is one for all of them, gives them back. Who asks
+    /// for 0 waits for those ahead in the line, and takes nothing.
     ///
     /// While it is the first in line, nobody behind it gets any: so it waits for ever if there are never so many, and
     /// the others with it.
@@ -201,7 +202,8 @@ impl Semaphore {
         self.give(1);
     }
 
-    /// Adds so many permits and calls those who are served by them.
+    /// Adds so many permits and calls those who are served by them. There are at most `usize::MAX`: what would be more
+    /// is lost.
     ///
     /// # asyncio
     /// So many times `semaphore.release()`.
@@ -394,7 +396,12 @@ impl<'a> Acquire<'a> {
                 Poll::Ready(permit)
             }
             Standing::Outside => {
-                self.place.enter_as(&semaphore.line, (waker.clone(), permits));
+                let waker = waker.clone();
+                // To clone it was foreign code, which may have given permits back.
+                if let Ok(permit) = semaphore.take(permits) {
+                    return Poll::Ready(permit);
+                }
+                self.place.enter_as(&semaphore.line, (waker, permits));
                 Poll::Pending
             }
         }

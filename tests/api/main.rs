@@ -16,6 +16,7 @@ mod debug;
 mod eager;
 mod embedding;
 mod exceptions;
+mod foreign_wakers;
 mod interval;
 mod loop_end;
 mod race;
