@@ -253,6 +253,8 @@ struct Send<'a, T> {
     value: Option<T>,
 }
 
+const IS_DONE: &str = "send() is done: do not poll it again";
+
 // the value is only moved, never pinned
 impl<T> Unpin for Send<'_, T> {}
 
@@ -262,8 +264,10 @@ impl<T> Future for Send<'_, T> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        // Before it takes a slot, which nobody would give back.
+        assert!(this.value.is_some(), "{IS_DONE}");
         let Poll::Ready(slot) = this.slot.poll(cx) else { return Poll::Pending };
-        let value = this.value.take().expect("send() is done: do not poll it again");
+        let value = this.value.take().expect(IS_DONE);
         Poll::Ready(match slot {
             Ok(()) => {
                 this.slot.chan.fill(value);

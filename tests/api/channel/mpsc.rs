@@ -1,6 +1,9 @@
 //! `channel::mpsc`: who gets in when, what comes back, how it ends.
 
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::task::{Context, Waker};
 
 use evloop::channel::mpsc::{self, SendError, TryRecvError, TrySendError};
 use evloop::time::secs;
@@ -307,4 +310,16 @@ async fn what_a_channel_tells_about_itself() {
 #[should_panic(expected = "take 1, or a oneshot")]
 fn a_channel_of_capacity_0_is_refused() {
     let _ = mpsc::channel::<u8>(0);
+}
+
+#[test]
+fn a_send_that_is_polled_after_its_end_takes_no_slot() {
+    let (sender, _receiver) = mpsc::channel(2);
+    let mut send = Box::pin(sender.send(1));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(send.as_mut().poll(&mut cx).is_ready());
+    let again = catch_unwind(AssertUnwindSafe(|| send.as_mut().poll(&mut cx)));
+    assert!(again.is_err(), "it says so");
+    drop(send);
+    assert_eq!(sender.capacity(), 1);
 }
