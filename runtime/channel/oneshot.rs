@@ -41,8 +41,8 @@ pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
         value: Cell::new(None),
         sender_is_gone: Cell::new(false),
         is_closed: Cell::new(false),
-        receiver: Seat::new(),
-        sender: Seat::new(),
+        receiver: Seat::of("oneshot::Receiver"),
+        sender: Seat::of("oneshot::Sender::closed"),
     });
     (Sender { shared: shared.clone() }, Receiver { shared })
 }

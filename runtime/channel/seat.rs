@@ -8,15 +8,19 @@
 use std::cell::Cell;
 use std::task::Waker;
 
+use crate::kernel::probe;
+
 pub(super) struct Seat {
     is_taken: Cell<bool>,
     /// Of the one who waits, or who waited last.
     waker: Cell<Option<Waker>>,
+    /// What one waits in, when asked: `mpsc::Receiver::recv`.
+    operation: &'static str,
 }
 
 impl Seat {
-    pub(super) const fn new() -> Self {
-        Seat { is_taken: Cell::new(false), waker: Cell::new(None) }
+    pub(super) const fn of(operation: &'static str) -> Self {
+        Seat { is_taken: Cell::new(false), waker: Cell::new(None), operation }
     }
 
     /// Does somebody wait?
@@ -30,7 +34,9 @@ impl Seat {
         let kept = self.waker.take();
         if kept.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
             self.waker.set(kept);
-            self.is_taken.set(true);
+            if self.is_taken.replace(true) {
+                probe::waits_for(|| self.operation.into());
+            }
             return false;
         }
         let fresh = waker.clone();

@@ -68,7 +68,7 @@ pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
             capacity,
             senders: Cell::new(1),
             receivers: Cell::new(0),
-            line: WaitList::new(),
+            line: WaitList::of("broadcast::Receiver::recv"),
         }),
     };
     let receiver = sender.subscribe();

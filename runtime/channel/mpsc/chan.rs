@@ -61,9 +61,9 @@ impl<T> Chan<T> {
             senders: Cell::new(0),
             reception: Cell::new(Reception::Open),
             peak: Cell::new(0),
-            receiver: Seat::new(),
-            line: WaitList::new(),
-            watchers: WaitList::new(),
+            receiver: Seat::of("mpsc::Receiver::recv"),
+            line: WaitList::of("mpsc::Sender::send"),
+            watchers: WaitList::of("mpsc::Sender::closed"),
         }
     }
 

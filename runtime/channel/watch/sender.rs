@@ -143,7 +143,7 @@ impl<T> Sender<T> {
         Receiver::new(self.shared.clone(), self.shared.version.get())
     }
 
-    /// Waits until there is no receiver.
+    /// Waits until there is no receiver. It is done even if there is one again when this task runs.
     ///
     /// # Cancel safety
     /// Safe. Dropping the future changes nothing.

@@ -3,6 +3,7 @@
 use std::future::pending;
 use std::rc::Rc;
 
+use evloop::channel::{broadcast, mpsc, oneshot, watch};
 use evloop::debug::{TaskWaits, waiting};
 use evloop::time::{millis, secs};
 use evloop::{
@@ -59,6 +60,51 @@ async fn every_primitive_says_what_it_is() {
     assert_eq!(words(sleep(secs(5))).await, "a time that is 5s away");
     assert_eq!(words(async { drop(waiting().await) }).await, "", "it is answered together with this one");
     assert_eq!(words(pending()).await, "");
+}
+
+#[evloop::test]
+async fn every_channel_says_what_it_is() {
+    let empty = async {
+        let (_sender, mut receiver) = mpsc::channel::<u8>(1);
+        receiver.recv().await;
+    };
+    assert_eq!(words(empty).await, "mpsc::Receiver::recv");
+    let full = async {
+        let (sender, _receiver) = mpsc::channel(1);
+        sender.send(1).await.unwrap();
+        let _ = sender.send(2).await;
+    };
+    assert_eq!(words(full).await, "mpsc::Sender::send");
+    let unread = async {
+        let (sender, _receiver) = mpsc::unbounded::<u8>();
+        sender.closed().await;
+    };
+    assert_eq!(words(unread).await, "mpsc::Sender::closed");
+    let reply = async {
+        let (_sender, receiver) = oneshot::channel::<u8>();
+        let _ = receiver.await;
+    };
+    assert_eq!(words(reply).await, "oneshot::Receiver");
+    let wanted = async {
+        let (mut sender, _receiver) = oneshot::channel::<u8>();
+        sender.closed().await;
+    };
+    assert_eq!(words(wanted).await, "oneshot::Sender::closed");
+    let silent = async {
+        let (_sender, mut receiver) = broadcast::channel::<u8>(1);
+        let _ = receiver.recv().await;
+    };
+    assert_eq!(words(silent).await, "broadcast::Receiver::recv");
+    let unchanged = async {
+        let (_sender, mut receiver) = watch::channel(1);
+        let _ = receiver.changed().await;
+    };
+    assert_eq!(words(unchanged).await, "watch::Receiver::changed");
+    let watched = async {
+        let (sender, _receiver) = watch::channel(1);
+        sender.closed().await;
+    };
+    assert_eq!(words(watched).await, "watch::Sender::closed");
 }
 
 #[evloop::test]
