@@ -9,6 +9,7 @@ mod busy_waker;
 mod support;
 
 mod at_home;
+mod bound_to_threads;
 mod builder;
 mod channel;
 mod context;

@@ -18,6 +18,7 @@ use crate::channel::error::TryRecvError;
 ///
 /// # asyncio
 /// `asyncio.Queue`, the side of `get`.
+#[must_use = "a receiver that is dropped fails whoever sends"]
 pub struct Receiver<T> {
     chan: Rc<Chan<T>>,
 }
