@@ -81,6 +81,21 @@ impl Context {
     ///
     /// # asyncio
     /// `context.run(f)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use evloop::{ContextVar, copy_context};
+    ///
+    /// static USER: ContextVar<&str> = ContextVar::new("user");
+    ///
+    /// let context = copy_context();
+    /// let seen = context.run(|| {
+    ///     USER.set("root");
+    ///     USER.get()
+    /// });
+    /// assert_eq!((seen, USER.get()), (Some("root"), None));
+    /// assert_eq!(context.get(&USER), Some("root"), "it stays there");
+    /// ```
     #[track_caller]
     pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
         let is_current = current_context().is_some_and(|current| current.is_same(self));

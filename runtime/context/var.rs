@@ -105,6 +105,20 @@ impl<T: 'static> ContextVar<T> {
     }
 
     /// What it is where nothing was set: made anew for everybody who asks.
+    ///
+    /// # asyncio
+    /// `ContextVar(name, default=…)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use evloop::ContextVar;
+    ///
+    /// static RETRIES: ContextVar<u32> = ContextVar::new("retries").with_default(|| 3);
+    ///
+    /// assert_eq!(RETRIES.get(), Some(3));
+    /// RETRIES.set(5);
+    /// assert_eq!(RETRIES.get(), Some(5));
+    /// ```
     #[must_use]
     pub const fn with_default(mut self, default: fn() -> T) -> Self {
         self.default = Some(default);
@@ -195,6 +209,20 @@ impl<T: 'static> ContextVar<T> {
 
     /// Looks at the value in the context of this code, or at the default, without cloning it; `None` if there is
     /// neither.
+    ///
+    /// # asyncio
+    /// `var.get(None)`, which shares the value.
+    ///
+    /// # Examples
+    /// ```
+    /// use evloop::ContextVar;
+    ///
+    /// static PATH: ContextVar<Vec<&str>> = ContextVar::new("path");
+    ///
+    /// assert_eq!(PATH.with(Vec::len), None);
+    /// PATH.set(vec!["usr", "bin"]);
+    /// assert_eq!(PATH.with(Vec::len), Some(2));
+    /// ```
     pub fn with<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
         let value = self.value_in(current_context().as_ref());
         match &value {

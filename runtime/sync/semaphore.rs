@@ -335,6 +335,17 @@ impl Permit<'_> {
     ///
     /// # asyncio
     /// `await semaphore.acquire()` without a `release()` in the same function.
+    ///
+    /// # Examples
+    /// ```
+    /// evloop::run(async {
+    ///     let semaphore = evloop::Semaphore::new(1);
+    ///     semaphore.acquire().await.forget();
+    ///     assert!(semaphore.locked());
+    ///     semaphore.release();
+    ///     assert!(!semaphore.locked());
+    /// });
+    /// ```
     pub fn forget(self) {
         let forgotten = &self.semaphore.forgotten;
         forgotten.set(forgotten.get().saturating_add(self.permits));

@@ -34,6 +34,16 @@ impl<T> Receiver<T> {
     }
 
     /// Makes a receiver of what is sent from now on, as [`Sender::subscribe`](super::Sender::subscribe).
+    ///
+    /// # Examples
+    /// ```
+    /// let (sender, mut first) = evloop::channel::broadcast::channel(4);
+    /// sender.send(1).unwrap();
+    /// let mut second = first.resubscribe();
+    /// sender.send(2).unwrap();
+    /// assert_eq!(second.try_recv(), Ok(2));
+    /// assert_eq!(first.try_recv(), Ok(1));
+    /// ```
     pub fn resubscribe(&self) -> Self {
         Receiver::new(self.shared.clone())
     }
@@ -81,6 +91,28 @@ impl<T: Clone> Receiver<T> {
     ///
     /// # asyncio
     /// No counterpart.
+    ///
+    /// # Examples
+    /// ```
+    /// use evloop::channel::broadcast::{self, RecvError};
+    ///
+    /// evloop::run(async {
+    ///     let (sender, mut receiver) = broadcast::channel(2);
+    ///     for n in 1..=5 {
+    ///         sender.send(n).unwrap();
+    ///     }
+    ///     drop(sender);
+    ///     let mut seen = Vec::new();
+    ///     let end = loop {
+    ///         match receiver.recv().await {
+    ///             Ok(n) => seen.push(n),
+    ///             Err(RecvError::Lagged(missed)) => println!("too slow for {missed} of them"),
+    ///             Err(end) => break end,
+    ///         }
+    ///     };
+    ///     assert_eq!((seen, end), (vec![4, 5], RecvError::Closed));
+    /// });
+    /// ```
     pub fn recv(&mut self) -> impl Future<Output = Result<T, RecvError>> {
         Recv { receiver: self }
     }
@@ -89,6 +121,18 @@ impl<T: Clone> Receiver<T> {
     ///
     /// # Errors
     /// Those of [`recv`](Receiver::recv), and [`Empty`](TryRecvError::Empty) where that waits.
+    ///
+    /// # Examples
+    /// ```
+    /// use evloop::channel::broadcast::{self, TryRecvError};
+    ///
+    /// let (sender, mut receiver) = broadcast::channel(1);
+    /// assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+    /// sender.send('a').unwrap();
+    /// sender.send('b').unwrap();
+    /// assert_eq!(receiver.try_recv(), Err(TryRecvError::Lagged(1)));
+    /// assert_eq!(receiver.try_recv(), Ok('b'));
+    /// ```
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
         self.take().map(Rc::unwrap_or_clone)
     }

@@ -77,6 +77,23 @@ impl<T> Receiver<T> {
     }
 
     /// The value counts as not seen: [`changed`](Receiver::changed) reports it at once.
+    ///
+    /// # Examples
+    /// A loop that treats the first value as all others:
+    /// ```
+    /// use evloop::channel::watch;
+    ///
+    /// evloop::run(async {
+    ///     let (sender, mut receiver) = watch::channel("first");
+    ///     let _ = evloop::call_soon(move || sender.send("second").unwrap());
+    ///     receiver.mark_changed();
+    ///     let mut seen = Vec::new();
+    ///     while receiver.changed().await.is_ok() {
+    ///         seen.push(*receiver.borrow());
+    ///     }
+    ///     assert_eq!(seen, ["first", "second"]);
+    /// });
+    /// ```
     pub fn mark_changed(&mut self) {
         self.seen = self.shared.version.get().wrapping_sub(1);
     }

@@ -139,6 +139,15 @@ impl<T> Sender<T> {
     }
 
     /// Makes a receiver that has seen the value as it is now.
+    ///
+    /// # Examples
+    /// ```
+    /// let (sender, _) = evloop::channel::watch::channel(1);
+    /// assert!(sender.is_closed(), "nobody looks");
+    /// let receiver = sender.subscribe();
+    /// sender.send(2).unwrap();
+    /// assert!(receiver.has_changed().unwrap());
+    /// ```
     pub fn subscribe(&self) -> Receiver<T> {
         Receiver::new(self.shared.clone(), self.shared.version.get())
     }

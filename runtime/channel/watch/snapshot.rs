@@ -32,6 +32,16 @@ impl<T> Snapshot<T> {
     ///
     /// # Errors
     /// The snapshot, if there are other references.
+    ///
+    /// # Examples
+    /// ```
+    /// use evloop::channel::watch::{self, Snapshot};
+    ///
+    /// let (sender, receiver) = watch::channel(String::from("a"));
+    /// let former = sender.send_replace(String::from("b"));
+    /// assert_eq!(Snapshot::try_unwrap(former).unwrap(), "a");
+    /// assert!(Snapshot::try_unwrap(receiver.borrow()).is_err(), "it is in the channel");
+    /// ```
     pub fn try_unwrap(this: Self) -> Result<T, Self> {
         let is_new = this.is_new;
         Rc::try_unwrap(this.value).map_err(|value| Snapshot { value, is_new })

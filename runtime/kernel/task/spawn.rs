@@ -40,7 +40,7 @@ pub struct TaskBuilder {
 }
 
 impl Task<()> {
-    /// A task with settings, of any output.
+    /// A task with settings, of any output: see [`TaskBuilder`].
     pub fn builder() -> TaskBuilder {
         TaskBuilder::default()
     }
@@ -61,6 +61,22 @@ impl TaskBuilder {
     ///
     /// # asyncio
     /// `create_task(…, context=…)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use evloop::{ContextVar, Task, copy_context};
+    ///
+    /// static TOTAL: ContextVar<u32> = ContextVar::new("total").with_default(|| 0);
+    ///
+    /// evloop::run(async {
+    ///     let shared = copy_context();
+    ///     for n in 1..=3 {
+    ///         let add = async move { drop(TOTAL.set(TOTAL.get().unwrap() + n)) };
+    ///         Task::builder().context(&shared).spawn(add).await.unwrap();
+    ///     }
+    ///     assert_eq!((shared.get(&TOTAL), TOTAL.get()), (Some(6), Some(0)));
+    /// });
+    /// ```
     pub fn context(mut self, context: &Context) -> Self {
         self.context = Some(context.clone());
         self

@@ -323,3 +323,18 @@ fn a_send_that_is_polled_after_its_end_takes_no_slot() {
     drop(send);
     assert_eq!(sender.capacity(), 1);
 }
+
+#[evloop::test]
+async fn a_receiver_in_the_output_of_the_task_that_used_it_goes_with_the_handle() {
+    let (sender, mut receiver) = mpsc::channel(2);
+    let task = create_task(async move {
+        receiver.recv().await;
+        receiver
+    });
+    yield_now().await;
+    sender.send(1).await.unwrap(); // calls the task, whose waker stays in the channel
+    yield_now().await;
+    assert!(task.done() && !sender.is_closed());
+    task.detach();
+    assert!(sender.is_closed(), "the output does not keep itself");
+}
