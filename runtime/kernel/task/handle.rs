@@ -451,6 +451,10 @@ impl<T> AsRef<TaskRef> for Task<T> {
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
         let state = &self.task.header().state;
+        if !state.has(DONE) && state.has(JOIN) {
+            // First, since whoever is told of it may run the loop, up to the task's end.
+            self.task.is_let_go();
+        }
         if state.has(OUTPUT | CONTEXT) && state.has(DONE) {
             // Inside of the loop, also when its host drops this between turns: what happens in there is
             // told to the loop's own handler.
@@ -462,9 +466,6 @@ impl<T> Drop for Task<T> {
                 unsafe { step::drop_output(self.task.task) };
             }
             drop_context(self.task.header().take_context());
-        }
-        if !state.has(DONE) && state.has(JOIN) {
-            self.task.is_let_go();
         }
         // From here on nobody owns the output: the task drops it at its end, if that is still to come.
         // The reference itself ends with the field.

@@ -1,11 +1,14 @@
 //! Tasks of which nobody hears any more.
 
+use std::cell::RefCell;
 use std::future::pending;
+use std::rc::Rc;
 
 use evloop::debug::DebugReport;
 use evloop::time::secs;
 use evloop::{
-    AllCompleted, EventLoop, TaskGroup, TaskRef, create_task, gather, sleep, wait, wait_for, yield_now,
+    AllCompleted, Clock, ContextVar, EventLoop, TaskGroup, TaskRef, create_task, gather, sleep, wait,
+    wait_for, yield_now,
 };
 
 use super::{texts, told_virtually};
@@ -89,4 +92,33 @@ fn without_debug_mode_nothing_of_this_is_told() {
     event_loop.run_until_complete(async { drop(create_task(pending::<()>())) }).unwrap();
     drop(event_loop);
     assert!(left.cancelled());
+}
+
+#[test]
+fn a_task_that_ends_while_its_handle_is_told_of_leaves_nothing() {
+    thread_local! {
+        static LOOP: RefCell<Option<EventLoop>> = const { RefCell::new(None) };
+    }
+    static VALUE: ContextVar<Rc<()>> = ContextVar::local("value");
+    // The host runs its loop wherever it likes, in the report of a handle, too.
+    let builder = EventLoop::builder().clock(Clock::Virtual).debug(true).on_debug_report(|report| {
+        if matches!(report, DebugReport::NeverAwaited { .. }) {
+            let mut event_loop = LOOP.take().unwrap();
+            event_loop.run_once(Some(secs(0))).unwrap();
+            LOOP.set(Some(event_loop));
+        }
+    });
+    let event_loop = builder.build().unwrap();
+    let value = Rc::new(());
+    let output = value.clone();
+    let task = event_loop.handle().create_task(async move {
+        VALUE.set(output.clone());
+        output
+    });
+    LOOP.set(Some(event_loop));
+    let task_ref = task.task_ref();
+    drop(task);
+    assert!(task_ref.done() && task_ref.context().is_none());
+    assert_eq!(Rc::strong_count(&value), 1, "neither the output nor the context stays");
+    drop(LOOP.take());
 }
