@@ -9,13 +9,17 @@ use super::step;
 use crate::kernel::context::{Home, with_current};
 use crate::kernel::debug::probe::{Listening, Said};
 use crate::kernel::debug::{DebugReport, TaskWaits};
+use crate::kernel::variables::Inside;
 
 /// What every unfinished task waits for, in order of creation. Not inside of a step: a task that is polled here may want
 /// what the code that runs has borrowed.
 pub(crate) fn probe_tasks(home: &Home) -> Vec<TaskWaits> {
     debug_assert!(home.current_task.get().is_none(), "tasks are asked between steps");
     let tasks = live_tasks(home);
+    // Inside of nothing, since whoever asks may be a callback, with a context.
+    let inside = home.go_inside(Inside::Nothing);
     let answers: Vec<_> = tasks.iter().map(|task| (task, task.info(), ask(task))).collect();
+    drop(home.go_inside(inside));
     let name = |id: u64| {
         let place = tasks.binary_search_by_key(&id, TaskRef::id).ok()?;
         Some(tasks[place].name().to_string())

@@ -1,15 +1,17 @@
 //! `waiting()`: what every task waits for, whatever that is.
 
-use std::future::pending;
+use std::cell::RefCell;
+use std::future::{pending, poll_fn};
 use std::rc::Rc;
+use std::task::Poll;
 
 use evloop::channel::{broadcast, mpsc, oneshot, watch};
 use evloop::debug::{TaskWaits, waiting};
 use evloop::time::{millis, secs};
 use evloop::{
-    AllCompleted, Barrier, Condition, Event, Lock, Promise, Queue, Semaphore, Task, TaskGroup, as_completed,
-    catch_cancel, create_task, finally, gather, on_cancel, race, scope, select, shield, sleep, to_thread,
-    wait, wait_for, yield_now,
+    AllCompleted, Barrier, Condition, ContextVar, Event, Lock, Promise, Queue, Semaphore, Task, TaskGroup,
+    as_completed, catch_cancel, create_task, finally, gather, on_cancel, race, scope, select, shield, sleep,
+    to_thread, wait, wait_for, yield_now,
 };
 
 /// What a task waits for that does this, in words.
@@ -306,4 +308,38 @@ fn outside_of_a_loop_there_is_nobody_to_ask() {
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     let text = crate::support::panic_of(|| crate::support::poll_once(&mut waiting(), &mut cx));
     assert!(text.contains("waiting() needs a running loop"), "{text}");
+}
+
+#[evloop::test]
+async fn a_task_that_is_asked_is_in_its_own_context() {
+    static X: ContextVar<u32> = ContextVar::new("x");
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let see = {
+        let seen = seen.clone();
+        move || seen.borrow_mut().push(X.get())
+    };
+    let sees = || {
+        let see = see.clone();
+        poll_fn::<(), _>(move |_| {
+            see();
+            Poll::Pending
+        })
+    };
+    let without = create_task(sees());
+    let sets = {
+        let see = see.clone();
+        create_task(poll_fn::<(), _>(move |_| {
+            see();
+            X.set(2);
+            Poll::Pending
+        }))
+    };
+    yield_now().await;
+    X.set(1);
+    waiting().await;
+    waiting().await;
+    assert_eq!(*seen.borrow(), [None, None, None, Some(2), None, Some(2)]);
+    assert_eq!(X.get(), Some(1));
+    without.cancel();
+    sets.cancel();
 }
