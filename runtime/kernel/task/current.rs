@@ -96,9 +96,9 @@ pub(super) fn has_none_for_children(home: &Home) -> bool {
     !home.is_inside.get() && !unsafe { TaskPtr::from_entry(entry).state() }.has(CONTEXT)
 }
 
-/// What a task that is created here begins with.
-pub(super) fn context_for_child(home: &Home) -> Option<Context> {
-    Place::of(home).context()?.copy_for_child()
+/// What a task that is created here begins with, be it in another loop.
+pub(super) fn context_for_child() -> Option<Context> {
+    current_context()?.copy_for_child()
 }
 
 /// What a callback that is scheduled here, or a job, is to see; `None` if that is nothing.
@@ -109,27 +109,30 @@ pub(crate) fn captured_context() -> Option<Context> {
 /// Runs `f` in a context. The context is left in any case.
 pub(crate) fn run_in<R>(context: &Context, f: impl FnOnce() -> R) -> R {
     // Left in reverse: first what was entered in it.
-    let _within = Within::enter(context.clone());
+    let _within = Within::enter(Inside::Context(context.clone()));
     let _entered = context.enter_values();
     f()
 }
 
-/// As [`run_in`], where nothing may unwind and what panics is reported: in the context, too.
+/// As [`run_in`], where nothing may unwind and what panics is reported: in the context, too. `None` stands for one in
+/// which nothing is set.
 pub(super) fn run_guarded_in(context: Option<&Context>, f: impl FnOnce()) {
-    let Some(context) = context else { return f() };
-    let within = Within::enter(context.clone());
-    let entered = enter_guarded(context);
+    let within = Within::enter(context.cloned().map_or(Inside::Callback, Inside::Context));
+    let entered = context.map(enter_guarded);
     f();
-    leave_guarded(entered);
-    drop(within);
+    if let Some(entered) = entered {
+        leave_guarded(entered);
+    }
+    guarded(PANICKED, || drop(within));
 }
 
 /// Runs a callback, whose `f` does not unwind, in its context.
 #[inline]
 pub(super) fn run_callback_in(home: &Home, context: Option<Context>, f: impl FnOnce()) {
-    let entered = context.as_ref().filter(|context| context.wants_to_be_entered()).map(enter_guarded);
-    let inside = context.map_or(Inside::Callback, Inside::Context);
-    let before = home.go_inside(inside);
+    let entering = context.as_ref().filter(|context| context.wants_to_be_entered()).cloned();
+    let before = home.go_inside(context.map_or(Inside::Callback, Inside::Context));
+    // Its clone ends with the call: the last one is dropped below.
+    let entered = entering.map(|context| enter_guarded(&context));
     f();
     if let Some(entered) = entered {
         leave_guarded(entered);
@@ -166,9 +169,11 @@ pub(super) fn leave_guarded(entered: Option<EnteredValues>) {
 /// Drops a context that is not used any more, with its values, which are foreign.
 pub(super) fn drop_context(context: Option<Context>) {
     if context.is_some() {
-        guarded("a context variable's value panicked when it was dropped", || drop(context));
+        guarded(PANICKED, || drop(context));
     }
 }
+
+const PANICKED: &str = "a context variable's value panicked when it was dropped";
 
 /// While it lives, this code is in a certain context.
 struct Within(Before);
@@ -179,12 +184,17 @@ enum Before {
 }
 
 impl Within {
-    fn enter(context: Context) -> Self {
-        let mut context = Some(context);
-        let before = with_current(|_, home| {
-            context.take().map(|context| Before::AtHome(home.go_inside(Inside::Context(context))))
-        });
-        Self(before.flatten().unwrap_or_else(|| Before::Outside(replace_threads(context))))
+    fn enter(inside: Inside) -> Self {
+        let mut inside = Some(inside);
+        let before =
+            with_current(|_, home| inside.take().map(|inside| Before::AtHome(home.go_inside(inside))));
+        Self(before.flatten().unwrap_or_else(|| {
+            let context = match inside {
+                Some(Inside::Context(context)) => Some(context),
+                _ => None,
+            };
+            Before::Outside(replace_threads(context))
+        }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Values that are entered: what a tracing span needs, by a subscriber of the test's own.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use evloop::{
     ContextVar, Task, call_soon, copy_context, create_task, get_running_loop, to_thread, yield_now,
@@ -180,4 +181,24 @@ async fn a_value_that_panics_when_it_is_entered_or_left_is_reported() {
         assert_eq!(task.await.unwrap(), 5, "the step is made all the same");
     }
     assert_eq!(reports.take(), ["entered", "left"]);
+}
+
+#[evloop::test]
+async fn what_a_callback_enters_is_entered_in_its_context() {
+    static DEPTH: ContextVar<u32> = ContextVar::new("depth");
+    static DEEPER: ContextVar<()> = ContextVar::new("deeper").entered(|()| {
+        let depth = DEPTH.get();
+        DEPTH.set(depth.unwrap_or(0) + 1);
+        Box::new(())
+    });
+    DEPTH.set(7);
+    DEEPER.set(());
+    let (see, seen) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(None)));
+    let (by_callback, by_done) = (see.clone(), seen.clone());
+    call_soon(move || by_callback.set(DEPTH.get()));
+    create_task(async {}).add_done_callback(move |_| by_done.set(DEPTH.get()));
+    // This task enters, too: at each step after this one.
+    yield_now().await;
+    yield_now().await;
+    assert_eq!((see.get(), seen.get(), DEPTH.get()), (Some(8), Some(8), Some(9)));
 }

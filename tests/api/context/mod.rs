@@ -5,10 +5,15 @@ mod entered;
 mod scoped;
 mod values;
 
-use evloop::context::Context;
-use evloop::{ContextVar, Runner, Task, copy_context, create_task, current_task, yield_now};
+use std::cell::Cell;
+use std::rc::Rc;
 
-use crate::support::{panic_of, virtual_loop};
+use evloop::context::Context;
+use evloop::{
+    ContextVar, Runner, Task, copy_context, create_task, current_task, get_running_loop, yield_now,
+};
+
+use crate::support::{OnDrop, forever_with, panic_of, virtual_loop};
 
 static X: ContextVar<u32> = ContextVar::new("x");
 static Y: ContextVar<String> = ContextVar::new("y").with_default(|| "default".to_owned());
@@ -171,4 +176,44 @@ fn a_runner_begins_with_a_copy_of_the_threads_context_as_it_is_at_its_first_run(
     let mut event_loop = virtual_loop();
     assert_eq!(event_loop.run_until_complete(async { (PLACE.get(), PLACE.set("main")).0 }).unwrap(), None);
     assert_eq!(event_loop.run_until_complete(async { PLACE.get() }).unwrap(), None);
+}
+
+#[test]
+fn a_task_for_another_loop_inherits_from_who_creates_it() {
+    let mut other = virtual_loop();
+    let handle = other.handle();
+    let tasks = evloop::run(async move {
+        X.set(1);
+        let get = async || X.get();
+        let task = handle.create_task(get());
+        (task, handle.create_task_with(Task::builder().name("named"), get()))
+    });
+    let (first, second) = other.run_until_complete(async { (tasks.0.await, tasks.1.await) }).unwrap();
+    assert_eq!((first.unwrap(), second.unwrap()), (Some(1), Some(1)));
+}
+
+#[evloop::test]
+async fn a_panic_of_a_task_that_has_set_nothing_is_reported_where_nothing_is_set() {
+    let seen = Rc::new(Cell::new(None));
+    let (see, task) = (seen.clone(), create_task(async { panic!("on purpose") }));
+    get_running_loop().unwrap().set_exception_handler(move |_| see.set(Some(X.get())));
+    yield_now().await;
+    X.set(1);
+    drop(task);
+    assert_eq!((seen.get(), X.get()), (Some(None), Some(1)));
+}
+
+#[test]
+fn a_task_that_has_set_nothing_is_dropped_with_its_loop_where_nothing_is_set() {
+    let seen = Rc::new(Cell::new(None));
+    let see = seen.clone();
+    let mut event_loop = virtual_loop();
+    let task = event_loop.handle().create_task(forever_with(OnDrop::new(move || {
+        see.set(Some(X.get()));
+        X.set(2);
+    })));
+    event_loop.run_until_complete(yield_now()).unwrap();
+    X.set(1);
+    drop(event_loop);
+    assert_eq!((task.cancelled(), seen.get(), X.get()), (true, Some(None), Some(1)));
 }
