@@ -10,6 +10,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::thread::{self, Thread};
 
@@ -50,19 +51,32 @@ use crate::kernel::{Errand, LoopHandle, guarded};
 pub struct AtHome<T: 'static> {
     errand: Errand,
     thread: Thread,
+    /// Of the values that it is one of.
+    values: u64,
     place: usize,
     /// It has a `T` as little as a pointer has one.
     value: PhantomData<fn() -> T>,
 }
 
 /// The values of a loop. One that is being polled is out of its place.
-#[derive(Default)]
-struct Values(RefCell<Slab<Option<Rc<dyn Any>>>>);
+struct Values {
+    /// A loop that ends has others for what its destructors leave there, in the same places.
+    number: u64,
+    places: RefCell<Slab<Option<Rc<dyn Any>>>>,
+}
+
+impl Values {
+    fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        // Relaxed: the number alone matters.
+        Self { number: NEXT.fetch_add(1, Ordering::Relaxed), places: RefCell::default() }
+    }
+}
 
 impl Drop for Values {
     fn drop(&mut self) {
         // One by one: a destructor that panics must not keep the others.
-        for value in self.0.take() {
+        for value in self.places.take() {
             guarded(PANICKED, || drop(value));
         }
     }
@@ -79,10 +93,11 @@ impl<T: 'static> AtHome<T> {
     pub fn new(value: T) -> Self {
         let handle = LoopHandle::current()
             .expect("no event loop runs on this thread; leave a value at home inside of evloop::run");
-        let values = handle.loop_ref().with(|home| home.extension(Values::default));
+        let values = handle.loop_ref().with(|home| home.extension(Values::new));
         let values = values.expect("a loop that this code runs in is not closed");
-        let place = values.0.borrow_mut().insert(Some(Rc::new(value)));
-        Self { errand: Errand::of(&handle), thread: thread::current(), place, value: PhantomData }
+        let place = values.places.borrow_mut().insert(Some(Rc::new(value)));
+        let (errand, thread) = (Errand::of(&handle), thread::current());
+        Self { errand, thread, values: values.number, place, value: PhantomData }
     }
 
     /// Looks at the value.
@@ -102,7 +117,7 @@ impl<T: 'static> AtHome<T> {
     /// # Errors
     /// [`NotAtHome`] outside of the loop that it was made in; `f` is not called.
     pub fn try_with<R>(&self, f: impl FnOnce(&T) -> R) -> Result<R, NotAtHome> {
-        let value = self.values().and_then(|values| values.0.borrow().get(self.place)?.clone());
+        let value = self.values().and_then(|values| values.places.borrow().get(self.place)?.clone());
         match value.and_then(|value| value.downcast::<T>().ok()) {
             Some(value) => Ok(f(&value)),
             None => Err(self.not_at_home()),
@@ -116,7 +131,7 @@ impl<T: 'static> AtHome<T> {
     #[must_use]
     #[track_caller]
     pub fn into_inner(self) -> T {
-        let value = self.values().and_then(|values| values.0.borrow_mut().get_mut(self.place)?.take());
+        let value = self.values().and_then(|values| values.places.borrow_mut().get_mut(self.place)?.take());
         // Nobody else has counted it for longer than a call of `with`, which borrows this.
         let value = value.and_then(|value| Rc::into_inner(value.downcast::<T>().ok()?));
         match value {
@@ -127,7 +142,10 @@ impl<T: 'static> AtHome<T> {
 
     /// The values of the loop, if this code runs in it.
     fn values(&self) -> Option<Rc<Values>> {
-        self.errand.home_if_current()?.find_extension()
+        self.errand
+            .home_if_current()?
+            .find_extension()
+            .filter(|values: &Rc<Values>| values.number == self.values)
     }
 
     fn not_at_home(&self) -> NotAtHome {
@@ -146,7 +164,7 @@ impl<F: Future + Unpin + 'static> Future for AtHome<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let Some(values) = self.values() else { panic!("{}", self.not_at_home()) };
         let mut out = Out { value: None, values, place: self.place };
-        let value = out.values.0.borrow_mut().get_mut(self.place).and_then(Option::take);
+        let value = out.values.places.borrow_mut().get_mut(self.place).and_then(Option::take);
         let value = out.value.insert(value.unwrap_or_else(|| panic!("{}", self.not_at_home())));
         let future = Rc::get_mut(value).and_then(|value| value.downcast_mut::<F>());
         let future = future.expect("a value at home has one owner, who is polling it");
@@ -163,7 +181,7 @@ struct Out {
 
 impl Drop for Out {
     fn drop(&mut self) {
-        if let Some(place) = self.values.0.borrow_mut().get_mut(self.place) {
+        if let Some(place) = self.values.places.borrow_mut().get_mut(self.place) {
             *place = self.value.take();
         }
     }
@@ -171,15 +189,15 @@ impl Drop for Out {
 
 impl<T: 'static> Drop for AtHome<T> {
     fn drop(&mut self) {
-        let place = self.place;
+        let (number, place) = (self.values, self.place);
         match self.values() {
             Some(values) => {
-                let value = values.0.borrow_mut().try_remove(place);
+                let value = values.places.borrow_mut().try_remove(place);
                 drop(value);
             }
             None => self.errand.send(move |home| {
-                let values = home.find_extension::<Values>();
-                let value = values.and_then(|values| values.0.borrow_mut().try_remove(place));
+                let values = home.find_extension::<Values>().filter(|values| values.number == number);
+                let value = values.and_then(|values| values.places.borrow_mut().try_remove(place));
                 guarded(PANICKED, || drop(value));
             }),
         }

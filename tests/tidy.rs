@@ -181,6 +181,7 @@ const ATOMICS_AND_LOCKS: &[(&str, &str)] = &[
     ("runtime/kernel/event_loop.rs", "looks at the shared face"),
     ("runtime/kernel/debug/watchdog.rs", "what another thread sees of the step that runs"),
     ("runtime/context/var.rs", "numbers unique in the process, of variables that all threads share"),
+    ("runtime/at_home.rs", "numbers unique in the process"),
     ("runtime/kernel/job.rs", "a blocking job, which ends on any thread"),
     ("runtime/kernel/proxy.rs", "what other threads hold of a loop"),
     ("runtime/kernel/remote_task.rs", "a task's result on its way to another thread"),

@@ -119,6 +119,35 @@ fn destructors_may_do_anything() {
     assert_eq!(dropped, ["inner", "outer"]);
 }
 
+#[test]
+fn a_value_of_a_loop_that_ends_is_no_other_one() {
+    let mut event_loop = virtual_loop();
+    let (first, late) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(None)));
+    let (see, leaves, seen) = (first.clone(), late.clone(), Rc::new(Cell::new(None)));
+    let looks = OnDrop::new({
+        let seen = seen.clone();
+        move || {
+            // The first place is free again, and is this one's.
+            let late = AtHome::new(2);
+            let first: AtHome<i32> = see.take().unwrap();
+            seen.set(Some(first.try_with(|value| *value).is_ok()));
+            drop(first);
+            late.with(|value| assert_eq!(*value, 2));
+            leaves.set(Some(late));
+        }
+    });
+    let looks = event_loop
+        .run_until_complete(async {
+            first.set(Some(AtHome::new(1)));
+            AtHome::new(looks)
+        })
+        .unwrap();
+    drop(event_loop);
+    assert_eq!(seen.get(), Some(false));
+    assert!(late.take().unwrap().try_with(|_| ()).is_err());
+    drop(looks);
+}
+
 #[evloop::test]
 async fn a_future_is_polled_at_home() {
     let count = Rc::new(Cell::new(0));
