@@ -271,13 +271,13 @@ where
         Box::new(move |pool: &PoolShared| {
             // It ends after the wake below, and also if the job is dropped unrun.
             let ticket = ticket;
-            let context = travelling.map(Travelling::arrive);
             if matches!(*slot.lock(), SlotState::Abandoned) {
                 pool.lock().busy -= 1;
                 return;
             }
-            let result = panic::catch_unwind(AssertUnwindSafe(|| match &context {
-                Some(context) => run_in(context, f),
+            // The context goes in there, too: before anybody hears of the result.
+            let result = panic::catch_unwind(AssertUnwindSafe(|| match travelling.map(Travelling::arrive) {
+                Some(context) => run_in(&context, f),
                 None => f(),
             }));
             // Before anybody hears of the result, and may end the loop.

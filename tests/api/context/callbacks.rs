@@ -1,6 +1,7 @@
 //! What callbacks and other threads see.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::thread;
 
 use evloop::context::Context;
@@ -169,6 +170,19 @@ async fn a_panic_from_another_thread_is_reported_in_the_context_that_came_along(
     to_thread(failing).await;
     yield_now().await;
     assert_eq!(log.take(), ["callback thread"]);
+}
+
+#[evloop::test]
+async fn what_a_job_has_of_its_context_goes_before_its_result_comes() {
+    static KEPT: ContextVar<Arc<()>> = ContextVar::new("kept");
+    let value = Arc::new(());
+    KEPT.set(value.clone());
+    for _ in 0..20 {
+        let other = Arc::new(());
+        let of_job = Arc::downgrade(&other);
+        to_thread(move || drop(KEPT.set(other))).await;
+        assert_eq!((Arc::strong_count(&value), of_job.strong_count()), (2, 0));
+    }
 }
 
 #[evloop::test]
