@@ -168,7 +168,7 @@ unsafe fn begin(task: TaskPtr, loop_ref: &LoopRef, home: &Home, builder: TaskBui
     if name.is_some() {
         header.side(|side| side.name = name);
     }
-    if let Some(context) = context.or_else(|| context_for_child()) {
+    if let Some(context) = context.or_else(context_for_child) {
         header.set_context(context);
     }
     let in_turn = home.turning.get() && !home.closing.get() && loop_ref.cell().is_current();
