@@ -14,7 +14,7 @@ use super::error::TryRecvError;
 use super::link::{Found, Link};
 use super::sender::affords;
 use super::stats::Stats;
-use crate::kernel::{OutsideWait, real_now};
+use crate::kernel::{OutsideWait, probe, real_now};
 use crate::time::TimeoutError;
 
 /// Receives from a [`channel`](super::channel()), on any thread. There is one.
@@ -217,6 +217,7 @@ impl<T> Receiver<T> {
             && self.link.refill_or_wait(&mut self.batch, cx.waker().clone()) == Found::Nothing
         {
             self.outside.begin();
+            probe::waits_for(|| "thread::Receiver::recv".into());
             return Poll::Pending;
         }
         self.outside.end();

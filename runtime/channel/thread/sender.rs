@@ -9,7 +9,7 @@ use super::blocking::{assert_off_loop, block_on, insist};
 use super::error::{SendError, TrySendError};
 use super::link::Link;
 use super::stats::Stats;
-use crate::kernel::{OutsideWait, WaitKey, with_current};
+use crate::kernel::{OutsideWait, WaitKey, probe, with_current};
 
 /// Sends into a [`channel`](super::channel()), from any thread. Clones send into the same channel.
 ///
@@ -207,7 +207,10 @@ impl<T> Future for Sending<'_, T> {
         }
         let sent = link.poll_send(value, place, cx.waker());
         match sent {
-            Poll::Pending => outside.begin(),
+            Poll::Pending => {
+                outside.begin();
+                probe::waits_for(|| "thread::Sender::send".into());
+            }
             Poll::Ready(_) => outside.end(),
         }
         sent

@@ -1,6 +1,7 @@
 //! Debug mode: what is told, when, of whom, and what is not.
 
 mod handles;
+mod held;
 mod locks;
 mod silence;
 pub(crate) mod switch;

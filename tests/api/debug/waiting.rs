@@ -15,7 +15,7 @@ use evloop::{
 };
 
 /// What a task waits for that does this, in words.
-async fn words(future: impl Future<Output = ()> + 'static) -> String {
+pub(super) async fn words(future: impl Future<Output = ()> + 'static) -> String {
     let task = create_task(future);
     task.set_name("asked");
     yield_now().await;
