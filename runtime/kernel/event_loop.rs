@@ -412,15 +412,21 @@ impl<'a> Running<'a> {
     #[cold]
     fn sleep_in_debug_mode(&self, home: &Home, shared: &Shared) -> Result<(), RunError> {
         use std::sync::atomic::Ordering;
-        let may_be_woken = shared.jobs.load(Ordering::Acquire) > 0
-            || shared.proxies.load(Ordering::Acquire) > 0
-            || home.slots.waiting() > home.debug.background.get();
-        if may_be_woken || home.debug.told_stuck().get() {
+        let may_be_woken = || {
+            shared.jobs.load(Ordering::Acquire) > 0
+                || shared.proxies.load(Ordering::Acquire) > 0
+                || home.slots.waiting() > home.debug.background.get()
+        };
+        if may_be_woken() || home.debug.told_stuck().get() {
             return self.sleep(home, shared, None);
         }
         if self.is_silent(home, shared)? {
-            home.debug.told_stuck().set(true);
             let tasks = probe_tasks(home);
+            if may_be_woken() {
+                // A wait for other threads that began before debug mode was on is counted from now on.
+                return Ok(());
+            }
+            home.debug.told_stuck().set(true);
             if !tasks.is_empty() {
                 home.debug.tell(&DebugReport::Stuck(Stuck::new(tasks)));
             }

@@ -144,7 +144,8 @@ impl fmt::Debug for LoopProxy {
 }
 
 /// A wait for what other threads do, as the clock of the loop in which it is waited sees it: a proxy, as long as it
-/// lasts. The real clock does not look, so nothing is counted for it.
+/// lasts. The real clock does not look, so nothing is counted for it; but debug mode does, to know whether anybody can
+/// still wake the loop.
 #[derive(Debug, Default)]
 pub(crate) struct OutsideWait(Option<LoopProxy>);
 
@@ -152,18 +153,17 @@ impl OutsideWait {
     /// To be called at each poll that is pending: a future may be polled by another loop than before.
     #[inline]
     pub(crate) fn begin(&mut self) {
-        let is_virtual = with_current(|_, home| home.time.is_virtual()) == Some(true);
-        if self.0.is_some() || is_virtual {
-            self.count(is_virtual);
+        let matters = with_current(|_, home| home.time.is_virtual() || home.debug.is_on()) == Some(true);
+        if self.0.is_some() || matters {
+            self.count(matters);
         }
     }
 
     #[cold]
-    fn count(&mut self, is_virtual: bool) {
+    fn count(&mut self, matters: bool) {
         if !self.0.as_ref().is_some_and(LoopProxy::is_current) {
-            self.0 = current_loop()
-                .filter(|_| is_virtual)
-                .map(|loop_ref| LoopProxy::new(RemoteRef::new(&loop_ref)));
+            self.0 =
+                current_loop().filter(|_| matters).map(|loop_ref| LoopProxy::new(RemoteRef::new(&loop_ref)));
         }
     }
 

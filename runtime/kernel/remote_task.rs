@@ -10,7 +10,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::context::{current_loop, with_current};
-use super::proxy::LoopProxy;
+use super::debug::probe;
+use super::proxy::{LoopProxy, OutsideWait};
 use super::report::report_panic;
 use super::task::{CancelledError, Panic, Task, TaskError, TaskRef, spawn};
 
@@ -26,6 +27,8 @@ pub struct RemoteTask<T> {
     /// passes them on. So none is lost if a batch is shuffled, and a task that was asked before it began does not.
     asked: Arc<AtomicUsize>,
     proxy: LoopProxy,
+    /// Another loop ends it.
+    outside: OutsideWait,
 }
 
 struct Cell<T> {
@@ -140,7 +143,7 @@ where
     let (completion, heard) = (Completion(cell.clone()), asked.clone());
     // A closed loop drops the closure, and the completion says so.
     let _ = proxy.call_soon(move || begin(make, completion, &heard, location));
-    RemoteTask { cell, asked, proxy }
+    RemoteTask { cell, asked, proxy, outside: OutsideWait::default() }
 }
 
 /// At home: makes the future and starts its task.
@@ -238,16 +241,23 @@ impl<T> RemoteTask<T> {
 impl<T> Future for RemoteTask<T> {
     type Output = Result<T, TaskError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
         // Cloned before and dropped after: wakers are foreign code, and the lock is not for it.
         let waker = cx.waker().clone();
-        let mut state = self.cell.lock();
+        let mut state = this.cell.lock();
         match std::mem::replace(&mut *state, State::Taken) {
-            State::Ended(output) => Poll::Ready(output),
+            State::Ended(output) => {
+                drop(state);
+                this.outside.end();
+                Poll::Ready(output)
+            }
             State::Running(former) => {
                 *state = State::Running(Some(waker));
                 drop(state);
                 drop(former);
+                this.outside.begin();
+                probe::waits_for(|| "RemoteTask".into());
                 Poll::Pending
             }
             State::Taken | State::Abandoned => panic!("a RemoteTask was polled after it was ready"),

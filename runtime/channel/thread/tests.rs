@@ -398,9 +398,16 @@ async fn a_virtual_clock_knows_who_waits_for_the_outside() {
 }
 
 #[evloop::test(clock = "real")]
-async fn a_real_clock_need_not_know() {
+async fn a_real_clock_need_not_know_unless_debug_mode_wants_to() {
+    let event_loop = crate::get_running_loop().unwrap();
+    event_loop.set_debug(false);
     let (_sender, mut receiver) = channel::<u8>(1);
-    let _recv = Polled::waiting(receiver.recv());
+    let mut recv = Polled::waiting(receiver.recv());
+    assert_eq!(proxies(), 0);
+    event_loop.set_debug(true);
+    assert!(recv.poll().is_pending());
+    assert_eq!(proxies(), 1);
+    drop(recv);
     assert_eq!(proxies(), 0);
 }
 

@@ -18,15 +18,15 @@ pub(crate) fn probe_tasks(home: &Home) -> Vec<TaskWaits> {
     let tasks = live_tasks(home);
     // Inside of nothing, since whoever asks may be a callback, with a context.
     let inside = home.go_inside(Inside::Nothing);
-    let answers: Vec<_> = tasks.iter().map(|task| (task, task.info(), ask(task))).collect();
+    let answers: Vec<_> = tasks.iter().map(|task| (task.info(), ask(task))).collect();
     drop(home.go_inside(inside));
     let name = |id: u64| {
         let place = tasks.binary_search_by_key(&id, TaskRef::id).ok()?;
         Some(tasks[place].name().to_string())
     };
-    let describe = |(task, info, answer): (&TaskRef, _, _)| match answer {
+    let describe = |(info, answer)| match answer {
         Answer::Ready => TaskWaits::ready(info),
-        Answer::Waits(said) if said.is_empty() && task.done() => TaskWaits::went_on(info),
+        Answer::WentOn => TaskWaits::went_on(info),
         Answer::Waits(said) => TaskWaits::of(info, said, name),
     };
     answers.into_iter().map(describe).collect()
@@ -35,6 +35,8 @@ pub(crate) fn probe_tasks(home: &Home) -> Vec<TaskWaits> {
 enum Answer {
     /// It was not asked.
     Ready,
+    /// It has ended, whatever some of its parts said that they wait for.
+    WentOn,
     Waits(Vec<Said>),
 }
 
@@ -48,7 +50,8 @@ fn ask(task: &TaskRef) -> Answer {
     // SAFETY: a counted reference, at home; the wake has made the claim that the FIFO would have had, and nobody else
     // is in a step.
     unsafe { step::run(task.task.entry()) };
-    Answer::Waits(listening.heard())
+    let said = listening.heard();
+    if task.done() { Answer::WentOn } else { Answer::Waits(said) }
 }
 
 /// Tells, in debug mode, that the task whose step runs begins to wait for what it holds itself.

@@ -1,6 +1,7 @@
 //! A loop that nothing can wake any more: what its tasks wait for. The second of silence before that is real.
 
 use std::future::{pending, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::thread;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use evloop::debug::DebugReport;
 use evloop::time::secs;
-use evloop::{Clock, EventLoop, Lock, Promise, Queue, RunError, create_task, yield_now};
+use evloop::{Clock, Event, EventLoop, Lock, Promise, Queue, RunError, create_task, yield_now};
 
 use super::told;
 use crate::support::{pause, poll_once};
@@ -125,6 +126,27 @@ fn what_could_go_on_though_nobody_has_woken_it_is_named() {
 }
 
 #[test]
+fn what_ends_when_it_is_asked_waits_for_nothing_any_more() {
+    let builder = EventLoop::builder().clock(Clock::Virtual).detect_stuck(true);
+    let mut event_loop = builder.build().unwrap();
+    let half = event_loop.handle().create_task(async {
+        let event = Event::new();
+        let mut other_half = pin!(event.wait());
+        let mut polls = 0;
+        poll_fn(|cx| {
+            polls += 1;
+            assert!(other_half.as_mut().poll(cx).is_pending());
+            if polls < 2 { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await
+    });
+    half.set_name("half");
+    let error = event_loop.run_until_complete(pending::<()>()).unwrap_err();
+    let lines = without_places(&error.to_string());
+    assert_eq!(lines[1], "  half: went on when it was asked, though nobody had woken it");
+}
+
+#[test]
 fn a_panic_of_a_task_that_is_asked_is_its_own() {
     let builder = EventLoop::builder().clock(Clock::Virtual).detect_stuck(true);
     let mut event_loop = builder.build().unwrap();
@@ -170,6 +192,13 @@ fn waits_quietly(
     })
 }
 
+/// A task that receives from other threads; the end that they send by.
+fn waits_for_a_thread(handle: &evloop::LoopHandle) -> evloop::channel::thread::Sender<u8> {
+    let (sender, mut receiver) = evloop::channel::thread::channel(1);
+    handle.create_task(async move { receiver.recv().await }).detach();
+    sender
+}
+
 #[test]
 fn a_loop_to_which_something_may_still_come_is_not_silent() {
     let quiet = [
@@ -184,6 +213,27 @@ fn a_loop_to_which_something_may_still_come_is_not_silent() {
         waits_quietly(|handle| {
             let (end, ended) = std::sync::mpsc::channel::<()>();
             handle.create_task(evloop::to_thread(move || ended.recv().is_ok())).detach();
+            Box::new(end)
+        }),
+        waits_quietly(|handle| Box::new(waits_for_a_thread(handle))),
+        waits_quietly(|handle| {
+            handle.set_debug(false);
+            let sender = waits_for_a_thread(handle);
+            let event_loop = handle.clone();
+            handle.call_soon(move || event_loop.set_debug(true)); // when the wait has begun
+            Box::new(sender)
+        }),
+        waits_quietly(|handle| {
+            let (give, proxies) = std::sync::mpsc::channel();
+            let (end, mut ended) = evloop::channel::thread::channel::<()>(1);
+            thread::spawn(move || {
+                evloop::run(async move {
+                    give.send(evloop::get_running_loop().unwrap().proxy()).unwrap();
+                    ended.recv().await;
+                })
+            });
+            let remote = proxies.recv().unwrap().create_task(pending::<()>);
+            handle.create_task(async move { remote.await.is_ok() }).detach();
             Box::new(end)
         }),
     ];
