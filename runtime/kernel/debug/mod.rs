@@ -64,6 +64,10 @@ impl Debug {
 
     pub(crate) fn set(&self, on: bool) {
         self.on.set(on);
+        if !on && let Some(watchdog) = self.watchdog.take() {
+            // Not even of the step that does this.
+            watchdog.forget();
+        }
     }
 
     /// How long a step may take.
@@ -93,6 +97,10 @@ impl Debug {
     /// Runs a step under the eyes of the watchdog.
     pub(crate) fn watch(&self, step: Step, run: impl FnOnce()) {
         self.told_stuck.set(false);
+        if !self.is_on() {
+            // A step of the same batch has turned it off.
+            return run();
+        }
         // The step may end the loop and this with it: nothing is borrowed while it runs.
         let watchdog = self
             .watchdog

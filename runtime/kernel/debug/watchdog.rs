@@ -70,6 +70,11 @@ impl Watchdog {
         }
     }
 
+    /// Nothing is to be told of the step that runs.
+    pub(super) fn forget(&self) {
+        self.0.0.lock().running = None;
+    }
+
     /// The step that began last is over: what there is to tell about it.
     pub(super) fn end(&self) -> Option<DebugReport> {
         let mut state = self.0.0.lock();

@@ -2,12 +2,14 @@
 
 use std::process::Command;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use evloop::debug::DebugReport;
+use evloop::time::{millis, secs};
 use evloop::{Clock, EventLoop, RunError, Runner, create_task, get_running_loop, yield_now};
 
 use super::{told, told_virtually};
-use crate::support::forever_with;
+use crate::support::{forever_with, pause};
 
 /// Whether a loop of a process in whose environment `EVLOOP_DEBUG` is this, or is not, is in debug mode: one that was
 /// made by hand, and the one of `run`.
@@ -61,6 +63,21 @@ fn turned_off_in_a_run_nothing_is_told_any_more() {
         .unwrap();
     assert!(matches!(told.try_recv(), Ok(DebugReport::NeverAwaited { .. })));
     assert!(told.try_recv().is_err());
+}
+
+#[test]
+fn turned_off_in_a_step_that_lasts_nothing_is_told_of_it() {
+    let (builder, told) = told();
+    let mut event_loop = builder.slow_callback_duration(secs(3600)).build().unwrap();
+    event_loop
+        .run_until_complete(async {
+            let event_loop = get_running_loop().unwrap();
+            event_loop.set_debug(false);
+            event_loop.set_slow_callback_duration(Duration::ZERO);
+            pause(millis(20)); // a watchdog that were still there would bark
+        })
+        .unwrap();
+    assert_eq!(told.try_iter().count(), 0);
 }
 
 #[test]

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use evloop::debug::{DebugReport, Step};
 use evloop::time::{millis, secs};
-use evloop::{Clock, call_later, call_soon, create_task, current_task, get_running_loop, yield_now};
+use evloop::{
+    Clock, EventLoop, call_later, call_soon, create_task, current_task, get_running_loop, yield_now,
+};
 
 use super::told;
 use crate::support::pause;
@@ -117,6 +119,47 @@ fn each_stuck_step_is_told_of_once() {
     let left: Vec<_> = told.try_iter().collect();
     let running = left.iter().filter(|report| matches!(report, DebugReport::StillRunning { .. }));
     assert_eq!(running.count(), 0, "{left:?}");
+}
+
+#[test]
+fn whoever_panics_on_the_watchdogs_thread_is_told_of_the_next_step_too() {
+    let (sender, told) = mpsc::channel();
+    let builder = EventLoop::builder().debug(true).slow_callback_duration(millis(1));
+    let builder = builder.on_debug_report(move |report| {
+        let _ = sender.send(report.clone());
+        panic!("in a report");
+    });
+    let mut event_loop = builder.build().unwrap();
+    event_loop
+        .run_until_complete(async {
+            told_of(&told);
+            yield_now().await;
+            told_of(&told);
+        })
+        .unwrap();
+}
+
+#[test]
+fn the_watchdog_ends_with_its_loop_and_when_debug_mode_ends() {
+    let (sender, told) = mpsc::channel();
+    let builder = EventLoop::builder().debug(true).slow_callback_duration(millis(1));
+    let builder = builder.on_debug_report(move |report| {
+        let _ = sender.send(report.clone());
+    });
+    let mut event_loop = builder.build().unwrap();
+    event_loop
+        .run_until_complete(async {
+            told_of(&told);
+            get_running_loop().unwrap().set_debug(false);
+            yield_now().await;
+            get_running_loop().unwrap().set_debug(true);
+            yield_now().await;
+            told_of(&told);
+        })
+        .unwrap();
+    drop(event_loop);
+    // Each thread holds on to whom it tells.
+    while told.recv().is_ok() {}
 }
 
 #[test]
