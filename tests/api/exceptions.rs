@@ -59,6 +59,7 @@ async fn a_payload_that_is_no_text_is_described() {
 
 #[evloop::test]
 async fn a_context_has_texts() {
+    get_running_loop().unwrap().set_debug(false); // it would name the place, too
     let texts = Rc::new(RefCell::new(Vec::new()));
     let sink = texts.clone();
     get_running_loop().unwrap().set_exception_handler(move |context| {
@@ -348,6 +349,7 @@ fn child_with_the_default_handler() {
         return;
     }
     evloop::run(async {
+        get_running_loop().unwrap().set_debug(false); // it would name the place, too
         let _ = call_soon(|| panic!("in a callback"));
         let task = create_task(async { panic!("in a task") });
         task.set_name("worker");

@@ -196,6 +196,7 @@ async fn a_panic_is_reported_although_cancel_was_called_on_the_finished_task() {
 
 #[evloop::test]
 async fn test_future_exception_never_retrieved() {
+    evloop::get_running_loop().unwrap().set_debug(false); // it would name the place, too
     let said = Log::new();
     let sink = said.clone();
     evloop::get_running_loop().unwrap().set_exception_handler(move |context| {

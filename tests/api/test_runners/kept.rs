@@ -14,7 +14,8 @@ fn is_debug(runner: evloop::RunnerBuilder) -> bool {
 fn test_asyncio_run_debug() {
     assert!(is_debug(Runner::builder().debug(true)));
     assert!(!is_debug(Runner::builder().debug(false)));
-    assert_eq!(is_debug(Runner::builder()), std::env::var_os("EVLOOP_DEBUG").is_some());
+    let by_environment = std::env::var("EVLOOP_DEBUG").is_ok_and(|value| !value.is_empty() && value != "0");
+    assert_eq!(is_debug(Runner::builder()), by_environment);
     assert!(debug_mode_with(Some("1")).1, "and by the environment");
 }
 
