@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 pub use super::error::{RecvError, TryRecvError};
-use super::seat::Seat;
+use super::seat::OnceSeat;
 
 /// Makes a channel for one value: the sender sends it, awaiting the receiver gives it.
 ///
@@ -41,8 +41,8 @@ pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
         value: Cell::new(None),
         sender_is_gone: Cell::new(false),
         is_closed: Cell::new(false),
-        receiver: Seat::of("oneshot::Receiver"),
-        sender: Seat::of("oneshot::Sender::closed"),
+        receiver: OnceSeat::new(),
+        sender: OnceSeat::new(),
     });
     (Sender { shared: shared.clone() }, Receiver { shared })
 }
@@ -52,8 +52,8 @@ struct Shared<T> {
     sender_is_gone: Cell<bool>,
     /// By the receiver, or it is gone.
     is_closed: Cell<bool>,
-    receiver: Seat,
-    sender: Seat,
+    receiver: OnceSeat,
+    sender: OnceSeat,
 }
 
 impl<T> Shared<T> {
@@ -154,7 +154,7 @@ impl<T> Future for Closed<'_, T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let shared = &*self.sender.shared;
         if !shared.is_closed.get() {
-            shared.sender.wait(cx.waker());
+            shared.sender.wait(cx.waker(), "oneshot::Sender::closed");
         }
         // Also after cloning the waker, which may have closed it.
         if shared.is_closed.get() { Poll::Ready(()) } else { Poll::Pending }
@@ -251,7 +251,7 @@ impl<T> Receiver<T> {
     fn poll_done(&self, cx: &mut Context<'_>) -> Poll<()> {
         let shared = &*self.shared;
         if !shared.is_done() {
-            shared.receiver.wait(cx.waker());
+            shared.receiver.wait(cx.waker(), "oneshot::Receiver");
         }
         // Also after cloning the waker, which may have sent.
         if shared.is_done() { Poll::Ready(()) } else { Poll::Pending }

@@ -56,11 +56,11 @@ impl Seat {
     fn wake(&self) {
         let Some(waker) = self.waker.take() else { return };
         waker.wake_by_ref();
-        // Whoever has sat down meanwhile keeps the seat.
-        let newer = self.waker.take();
-        let (kept, other) = if newer.is_some() { (newer, Some(waker)) } else { (Some(waker), None) };
-        self.waker.set(kept);
-        drop(other);
+        let newer = self.waker.replace(Some(waker));
+        if newer.is_some() {
+            // Whoever has sat down meanwhile keeps the seat.
+            drop(self.waker.replace(newer));
+        }
     }
 
     /// Stands up without having been called.
@@ -75,5 +75,44 @@ impl Seat {
     pub(super) fn clear(&self) {
         self.is_taken.set(false);
         drop(self.waker.take());
+    }
+}
+
+/// A seat for a single wait: the waker goes with the call.
+pub(super) struct OnceSeat(Cell<Option<Waker>>);
+
+impl OnceSeat {
+    pub(super) const fn new() -> Self {
+        OnceSeat(Cell::new(None))
+    }
+
+    /// Sits down, in an operation. That runs foreign code: what is waited for may have happened, and the caller looks
+    /// again.
+    #[inline]
+    pub(super) fn wait(&self, waker: &Waker, operation: &'static str) {
+        let kept = self.0.take();
+        if kept.is_some() {
+            probe::waits_for(|| operation.into());
+        }
+        if kept.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
+            self.0.set(kept);
+            return;
+        }
+        let fresh = waker.clone();
+        drop((self.0.replace(Some(fresh)), kept));
+    }
+
+    /// Wakes whoever waits.
+    #[inline]
+    pub(super) fn call(&self) {
+        if let Some(waker) = self.0.take() {
+            waker.wake();
+        }
+    }
+
+    /// Stands up.
+    #[inline]
+    pub(super) fn clear(&self) {
+        drop(self.0.take());
     }
 }

@@ -149,6 +149,7 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
     /// assert_eq!(queue.put_nowait(2), Err(PutNowaitError::QueueFull(2)));
     /// ```
     #[doc(alias = "try_send")]
+    #[inline]
     pub fn put_nowait(&self, item: T) -> Result<(), PutNowaitError<T>> {
         if self.is_shut_down.get() {
             return Err(PutNowaitError::QueueShutDown(item));
@@ -158,8 +159,11 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
             return Err(PutNowaitError::QueueFull(item));
         }
         buffer.push(item);
-        self.peak_size.set(self.peak_size.get().max(buffer.len()));
+        let len = buffer.len();
         drop(buffer);
+        if len > self.peak_size.get() {
+            self.peak_size.set(len);
+        }
         self.unfinished.set(self.unfinished.get() + 1);
         self.getters.wake_one();
         Ok(())
@@ -213,6 +217,7 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
     /// assert_eq!(queue.get_nowait(), Err(GetNowaitError::QueueEmpty));
     /// ```
     #[doc(alias = "try_recv")]
+    #[inline]
     pub fn get_nowait(&self) -> Result<T, GetNowaitError> {
         let next = self.buffer.borrow_mut().pop(); // a statement of its own: it ends the borrow
         match next {

@@ -3,10 +3,13 @@
 //! Each keeps its [`Place`] in one of the queue's lines. A poll that comes while the future is in
 //! line changes nothing; a future that was called, or polled for the first time, looks at the queue
 //! and joins the end of the line if it has to wait.
+//!
+//! The first poll of `get` and `put`, which most often is the only one, is the one that is inlined where they are
+//! awaited; what comes after a wait stands beside it.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use super::base::BaseQueue;
 use super::buffer::Buffer;
@@ -24,37 +27,60 @@ impl<'a, T, B: Buffer<T>> Get<'a, T, B> {
     }
 }
 
-impl<T, B: Buffer<T>> Future for Get<'_, T, B> {
-    type Output = Result<T, QueueShutDown>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let queue = self.queue;
-        if self.place.poll(&queue.getters, cx.waker()) == Standing::InLine {
-            return Poll::Pending;
+impl<T, B: Buffer<T>> Get<'_, T, B> {
+    #[inline(always)]
+    fn look(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, QueueShutDown>> {
+        match self.queue.get_nowait() {
+            Ok(item) => Poll::Ready(Ok(item)),
+            Err(GetNowaitError::QueueShutDown) => Poll::Ready(Err(QueueShutDown(()))),
+            Err(GetNowaitError::QueueEmpty) => self.join_line(cx.waker()),
         }
-        let mut waker = None;
-        loop {
-            match queue.get_nowait() {
-                Ok(item) => return Poll::Ready(Ok(item)),
-                Err(GetNowaitError::QueueShutDown) => return Poll::Ready(Err(QueueShutDown(()))),
-                Err(GetNowaitError::QueueEmpty) => {}
+    }
+
+    #[inline(never)]
+    fn join_line(&mut self, waker: &Waker) -> Poll<Result<T, QueueShutDown>> {
+        // Foreign code, which may have put something in: looks again.
+        let waker = waker.clone();
+        match self.queue.get_nowait() {
+            Ok(item) => Poll::Ready(Ok(item)),
+            Err(GetNowaitError::QueueShutDown) => Poll::Ready(Err(QueueShutDown(()))),
+            Err(GetNowaitError::QueueEmpty) => {
+                self.place.enter_as(&self.queue.getters, waker);
+                Poll::Pending
             }
-            match waker {
-                // Foreign code, which may have put something in: looks again.
-                None => waker = Some(cx.waker().clone()),
-                Some(waker) => {
-                    self.place.enter_as(&queue.getters, waker);
-                    return Poll::Pending;
-                }
-            }
+        }
+    }
+
+    #[inline(never)]
+    fn poll_again(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, QueueShutDown>> {
+        match self.place.poll(&self.queue.getters, cx.waker()) {
+            Standing::InLine => Poll::Pending,
+            Standing::Called | Standing::Outside => self.look(cx),
+        }
+    }
+
+    #[inline(never)]
+    fn give_up(&mut self) {
+        if self.place.leave(&self.queue.getters) == Standing::Called && !self.queue.empty() {
+            self.queue.getters.wake_one();
         }
     }
 }
 
+impl<T, B: Buffer<T>> Future for Get<'_, T, B> {
+    type Output = Result<T, QueueShutDown>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.place.is_outside() { self.look(cx) } else { self.poll_again(cx) }
+    }
+}
+
 impl<T, B: Buffer<T>> Drop for Get<'_, T, B> {
+    #[inline]
     fn drop(&mut self) {
-        if self.place.leave(&self.queue.getters) == Standing::Called && !self.queue.empty() {
-            self.queue.getters.wake_one();
+        if !self.place.is_outside() {
+            self.give_up();
         }
     }
 }
@@ -74,38 +100,62 @@ impl<'a, T, B: Buffer<T>> Put<'a, T, B> {
 // the item is only moved, never pinned
 impl<T, B: Buffer<T>> Unpin for Put<'_, T, B> {}
 
-impl<T, B: Buffer<T>> Future for Put<'_, T, B> {
-    type Output = Result<(), QueueShutDown<T>>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let queue = self.queue;
-        if self.place.poll(&queue.putters, cx.waker()) == Standing::InLine {
-            return Poll::Pending;
+impl<T, B: Buffer<T>> Put<'_, T, B> {
+    #[inline(always)]
+    fn look(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), QueueShutDown<T>>> {
+        let item = self.item.take().expect("put() is done: do not poll it again");
+        match self.queue.put_nowait(item) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(PutNowaitError::QueueShutDown(item)) => Poll::Ready(Err(QueueShutDown(item))),
+            Err(PutNowaitError::QueueFull(item)) => self.join_line(item, cx.waker()),
         }
-        let mut waker = None;
-        loop {
-            let item = self.item.take().expect("put() is done: do not poll it again");
-            match queue.put_nowait(item) {
-                Ok(()) => return Poll::Ready(Ok(())),
-                Err(PutNowaitError::QueueShutDown(item)) => return Poll::Ready(Err(QueueShutDown(item))),
-                Err(PutNowaitError::QueueFull(item)) => self.item = Some(item),
+    }
+
+    #[inline(never)]
+    fn join_line(&mut self, item: T, waker: &Waker) -> Poll<Result<(), QueueShutDown<T>>> {
+        // Foreign code, which may have taken something out: looks again.
+        let waker = waker.clone();
+        match self.queue.put_nowait(item) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(PutNowaitError::QueueShutDown(item)) => Poll::Ready(Err(QueueShutDown(item))),
+            Err(PutNowaitError::QueueFull(item)) => {
+                self.item = Some(item);
+                self.place.enter_as(&self.queue.putters, waker);
+                Poll::Pending
             }
-            match waker {
-                // Foreign code, which may have taken something out: looks again.
-                None => waker = Some(cx.waker().clone()),
-                Some(waker) => {
-                    self.place.enter_as(&queue.putters, waker);
-                    return Poll::Pending;
-                }
-            }
+        }
+    }
+
+    #[inline(never)]
+    fn poll_again(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), QueueShutDown<T>>> {
+        match self.place.poll(&self.queue.putters, cx.waker()) {
+            Standing::InLine => Poll::Pending,
+            Standing::Called | Standing::Outside => self.look(cx),
+        }
+    }
+
+    #[inline(never)]
+    fn give_up(&mut self) {
+        if self.place.leave(&self.queue.putters) == Standing::Called && !self.queue.full() {
+            self.queue.putters.wake_one();
         }
     }
 }
 
+impl<T, B: Buffer<T>> Future for Put<'_, T, B> {
+    type Output = Result<(), QueueShutDown<T>>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.place.is_outside() { self.look(cx) } else { self.poll_again(cx) }
+    }
+}
+
 impl<T, B: Buffer<T>> Drop for Put<'_, T, B> {
+    #[inline]
     fn drop(&mut self) {
-        if self.place.leave(&self.queue.putters) == Standing::Called && !self.queue.full() {
-            self.queue.putters.wake_one();
+        if !self.place.is_outside() {
+            self.give_up();
         }
     }
 }

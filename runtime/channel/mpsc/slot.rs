@@ -20,16 +20,33 @@ impl<'a, T> Slot<'a, T> {
     /// Ready with a slot that is the caller's from now on.
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        if self.place.is_outside() { self.look(cx) } else { self.poll_again(cx) }
+    }
+
+    #[inline(always)]
+    fn look(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        match self.chan.take_slot() {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(TrySendError::Closed(())) => Poll::Ready(Err(SendError(()))),
+            Err(TrySendError::Full(())) => self.wait(cx),
+        }
+    }
+
+    #[inline(never)]
+    fn poll_again(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let chan = self.chan;
         match self.place.poll(&chan.line, cx.waker()) {
-            Standing::Outside => match chan.take_slot() {
-                Ok(()) => Poll::Ready(Ok(())),
-                Err(TrySendError::Closed(())) => Poll::Ready(Err(SendError(()))),
-                Err(TrySendError::Full(())) => self.wait(cx),
-            },
+            Standing::Outside => self.look(cx),
             Standing::InLine => Poll::Pending,
             Standing::Called if chan.is_closed() => Poll::Ready(Err(SendError(()))),
             Standing::Called => Poll::Ready(Ok(())),
+        }
+    }
+
+    #[inline(never)]
+    fn give_up(&mut self) {
+        if self.place.leave(&self.chan.line) == Standing::Called && !self.chan.is_closed() {
+            self.chan.leave_slot();
         }
     }
 
@@ -51,8 +68,8 @@ impl<'a, T> Slot<'a, T> {
 impl<T> Drop for Slot<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        if self.place.leave(&self.chan.line) == Standing::Called && !self.chan.is_closed() {
-            self.chan.leave_slot();
+        if !self.place.is_outside() {
+            self.give_up();
         }
     }
 }

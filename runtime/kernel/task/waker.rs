@@ -37,6 +37,16 @@ unsafe fn clone(data: *const ()) -> RawWaker {
 }
 
 unsafe fn wake(data: *const ()) {
+    // SAFETY: see above.
+    let task = unsafe { TaskPtr::from_data(data) };
+    // SAFETY: the waker keeps the task alive, and the task its block.
+    if let Some(home) = unsafe { task.block() }.home_if_current() {
+        // SAFETY: alive, and at home; the waker's reference ends here.
+        return unsafe {
+            task.wake_at_home(&home.ready);
+            task.release_at_home();
+        };
+    }
     // SAFETY: see above; by reference first, then the waker itself ends.
     unsafe {
         wake_by_ref(data);
