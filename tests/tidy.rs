@@ -114,6 +114,7 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
     ("runtime/kernel/reactor/", "registrations, and the direct wait"),
     ("runtime/kernel/scheduler/", "the intrusive FIFO and the memory of its entries"),
     ("runtime/kernel/task/", "tasks: raw memory, wakers, vtables"),
+    ("runtime/kernel/twin.rs", "a value with two owners, in recycled memory"),
     ("runtime/signal/unix.rs", "the signal handler: sigaction, write, and the former handler's call"),
 ];
 

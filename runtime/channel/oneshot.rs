@@ -1,19 +1,20 @@
 //! One value from one task to another.
 //!
-//! The state is a [`Cell`] for the value, two seats and two flags in one block: a reply costs one allocation and the task's
-//! step. [`Promise`](crate::Promise) is the same thing for many: its value stays and is cloned, its line of waiters and
-//! callbacks is a second allocation at the first wait, and it does not know that nobody will set it. It would carry both
-//! ends of a oneshot, and make each reply slower; so this is a state of its own, with the same rules.
+//! The state is a [`Cell`] for the value, two seats and two flags in one block, whose memory the loop keeps for the next: a
+//! reply costs no `malloc`, only the task's step. [`Promise`](crate::Promise) is the same thing for many: its value stays
+//! and is cloned, its line of waiters and callbacks is a second allocation at the first wait, and it does not know that
+//! nobody will set it. It would carry both ends of a oneshot, and make each reply slower; so this is a state of its own,
+//! with the same rules.
 
 use std::cell::Cell;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 
 pub use super::error::{RecvError, TryRecvError};
 use super::seat::OnceSeat;
+use crate::kernel::Twin;
 
 /// Makes a channel for one value: the sender sends it, awaiting the receiver gives it.
 ///
@@ -37,14 +38,14 @@ use super::seat::OnceSeat;
 /// });
 /// ```
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
-    let shared = Rc::new(Shared {
+    let (sender, receiver) = Twin::pair(Shared {
         value: Cell::new(None),
         sender_is_gone: Cell::new(false),
         is_closed: Cell::new(false),
         receiver: OnceSeat::new(),
         sender: OnceSeat::new(),
     });
-    (Sender { shared: shared.clone() }, Receiver { shared })
+    (Sender { shared: sender }, Receiver { shared: receiver })
 }
 
 struct Shared<T> {
@@ -76,7 +77,7 @@ impl<T> Shared<T> {
 /// The side of `asyncio.Future` that calls `set_result`.
 #[must_use = "a sender that is dropped tells the receiver that nothing will come"]
 pub struct Sender<T> {
-    shared: Rc<Shared<T>>,
+    shared: Twin<Shared<T>>,
 }
 
 impl<T> Sender<T> {
@@ -182,7 +183,7 @@ impl<T> Drop for Closed<'_, T> {
 /// `await future`.
 #[must_use = "a receiver that is dropped tells the sender that nobody wants the value"]
 pub struct Receiver<T> {
-    shared: Rc<Shared<T>>,
+    shared: Twin<Shared<T>>,
 }
 
 impl<T> Receiver<T> {

@@ -4,7 +4,7 @@
 //! above it in this list:
 //!
 //! 0. `atomic`, `clock`, `exception`, `home_cell`, `debug`, `wait_list`, `scheduler`, `timers`, `reactor`, `slots`, `scope`, `variables`
-//! 1. `context` (a loop's state), `report`
+//! 1. `context` (a loop's state), `report`, `twin` (a value with two owners)
 //! 2. `task` (tasks and callbacks: what stands in the FIFO)
 //! 3. `node` (one scope as its owner sees it), `join` (awaiting a task), `progress` (of a write), `source` (waiting for a descriptor)
 //! 4. `proxy`, `job`, `errand`, `remote_task`, `timer_handle`, `readers`, `loop_handle`: what is asked of a loop
@@ -43,6 +43,8 @@ mod source;
 mod task;
 mod timer_handle;
 mod timers;
+#[expect(unsafe_code, reason = "a value with two owners, in recycled memory")]
+mod twin;
 mod variables;
 mod wait_list;
 
@@ -81,5 +83,6 @@ pub(crate) use task::{
     probe_tasks, run_in, tell_of_own_lock, travelling_context,
 };
 pub(crate) use timers::{Alarm, Look, TimerKey};
+pub(crate) use twin::Twin;
 pub(crate) use variables::{Held, Identity, Key, Travelling, Value, Variable};
 pub(crate) use wait_list::{Line, Place, Standing, WaitKey, WaitList, call_each};

@@ -45,6 +45,19 @@ fn class(layout: Layout) -> Option<usize> {
     (layout.align() == STEP && layout.size() <= LARGEST).then(|| (layout.size() - SMALLEST) / STEP)
 }
 
+/// A new block of a rounded layout.
+#[inline(never)]
+fn fresh(layout: Layout) -> NonNull<u8> {
+    // SAFETY: `rounded` never returns a size of zero.
+    let memory = unsafe { alloc::alloc(layout) };
+    NonNull::new(memory).unwrap_or_else(|| handle_alloc_error(layout))
+}
+
+/// Memory as a `FreeList` gives it, where there is none.
+pub(crate) fn allocate_anywhere(layout: Layout) -> NonNull<u8> {
+    fresh(rounded(layout))
+}
+
 impl FreeList {
     pub(crate) fn new() -> Self {
         Self {
@@ -66,15 +79,13 @@ impl FreeList {
                 return block.cast();
             }
         }
-        // SAFETY: `rounded` never returns a size of zero.
-        let memory = unsafe { alloc::alloc(layout) };
-        NonNull::new(memory).unwrap_or_else(|| handle_alloc_error(layout))
+        fresh(layout)
     }
 
     /// Takes memory back, at home.
     ///
     /// # Safety
-    /// `memory` came from `allocate` with the same layout and holds nothing that is still needed.
+    /// `memory` came from `allocate`, of any list, or from `allocate_anywhere`, with the same layout, and holds nothing that is still needed.
     #[inline]
     pub(crate) unsafe fn free(&self, memory: NonNull<u8>, layout: Layout) {
         if let Some(class) = class(rounded(layout)) {
