@@ -56,11 +56,11 @@ impl Seat {
     fn wake(&self) {
         let Some(waker) = self.waker.take() else { return };
         waker.wake_by_ref();
-        let newer = self.waker.replace(Some(waker));
-        if newer.is_some() {
-            // Whoever has sat down meanwhile keeps the seat.
-            drop(self.waker.replace(newer));
-        }
+        // Whoever has sat down meanwhile keeps the seat.
+        let newer = self.waker.take();
+        let (kept, other) = if newer.is_some() { (newer, Some(waker)) } else { (Some(waker), None) };
+        self.waker.set(kept);
+        drop(other);
     }
 
     /// Stands up without having been called.
