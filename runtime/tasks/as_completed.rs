@@ -164,6 +164,8 @@ impl<T> Completions<T> {
             timer: RefCell::new(None),
         });
         let hears = shared.clone();
+        // Those that are not handed out are detached.
+        tasks.iter().for_each(|task| task.is_heard_of());
         let refs = tasks.iter().map(Task::task_ref).collect();
         let watch = Watch::new(refs, move |index, _: &TaskRef| hears.hear(index));
         let tasks = RefCell::new(tasks.into_iter().map(Some).collect());

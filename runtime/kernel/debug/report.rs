@@ -33,8 +33,8 @@ pub enum DebugReport {
         /// How long it took.
         took: Duration,
     },
-    /// Nothing can wake the loop any more: no timer is set, nobody waits for a descriptor or a signal, no job runs, no
-    /// proxy exists, and for a second nobody has rung. The loop goes on waiting.
+    /// Nothing can wake the loop any more: no timer is set, nobody waits for a descriptor, a signal or another thread, no
+    /// job runs, no proxy exists, and for a second nobody has rung. The loop goes on waiting.
     Stuck(Stuck),
     /// A task has begun to wait for a lock that it holds itself.
     #[non_exhaustive]

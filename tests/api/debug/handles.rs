@@ -7,8 +7,8 @@ use std::rc::Rc;
 use evloop::debug::DebugReport;
 use evloop::time::secs;
 use evloop::{
-    AllCompleted, Clock, ContextVar, EventLoop, TaskGroup, TaskRef, create_task, gather, sleep, wait,
-    wait_for, yield_now,
+    AllCompleted, Clock, ContextVar, EventLoop, TaskGroup, TaskRef, as_completed, create_task, gather, race,
+    shield, sleep, wait, wait_for, yield_now,
 };
 
 use super::{texts, told_virtually};
@@ -62,6 +62,21 @@ fn those_who_wait_for_tasks_or_own_them_are_not_told_of() {
         let late = wait_for(create_task(sleep(secs(9))).join(), secs(1)).await;
         assert!(late.is_err());
         let _ = wait_for(gather((sleep(secs(9)), sleep(secs(9)))), secs(1)).await;
+    };
+    event_loop.run_until_complete(main).unwrap();
+    assert_eq!(texts(&told), [""; 0]);
+}
+
+#[test]
+fn what_runs_on_by_design_is_not_told_of() {
+    let (mut event_loop, told) = told_virtually();
+    let main = async {
+        let completed = as_completed([sleep(secs(9))]).timeout(secs(1));
+        assert!(matches!(completed.next().await, Some(Err(_))));
+        drop(completed); // detaches it
+        drop(as_completed([sleep(secs(9))]));
+        assert!(wait_for(shield(sleep(secs(9))), secs(1)).await.is_err());
+        let _ = wait_for(race((sleep(secs(9)), sleep(secs(8)))), secs(1)).await;
     };
     event_loop.run_until_complete(main).unwrap();
     assert_eq!(texts(&told), [""; 0]);
