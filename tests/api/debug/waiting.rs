@@ -32,7 +32,7 @@ async fn words_of(task: &Task<()>) -> String {
     waits.join("; ")
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn every_primitive_says_what_it_is() {
     assert_eq!(words(nothing_to_get()).await, "Queue::get");
     let full = async {
@@ -158,7 +158,7 @@ async fn who_waits_for_tasks_names_them() {
     assert_eq!(words(each).await, "as_completed");
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn who_waits_for_several_things_names_all() {
     let branches = || (nothing_to_get(), async { Event::new().wait().await });
     let both = "Queue::get; Event::wait";
@@ -194,7 +194,7 @@ fn branches_pinned() -> (Branch, Branch) {
     (Box::pin(nothing_to_get()), Box::pin(async { Event::new().wait().await }))
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn who_waits_for_a_lock_names_its_holder() {
     let lock = Rc::new(Lock::new(()));
     let held = lock.acquire().await;
@@ -215,7 +215,7 @@ async fn who_waits_for_a_lock_names_its_holder() {
     );
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn asking_moves_nothing() {
     let queue = Rc::new(Queue::new(0));
     let order = crate::support::Log::new();
@@ -246,7 +246,7 @@ async fn asking_moves_nothing() {
     assert_eq!(order.take(), ["0 got 1", "1 got 2", "2 got 3"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn who_is_ready_or_has_a_request_before_it_is_not_asked() {
     let asked = create_task(on_cancel(pending::<()>(), async |c| c.rethrow().await));
     yield_now().await;
@@ -261,7 +261,7 @@ async fn who_is_ready_or_has_a_request_before_it_is_not_asked() {
     fresh.await.unwrap();
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn the_one_who_asks_is_in_the_table_with_all_that_it_waits_for() {
     evloop::current_task().unwrap().set_name("curious");
     let (table, ()) = futures::join!(waiting(), async { sleep(millis(3)).await });
@@ -270,7 +270,7 @@ async fn the_one_who_asks_is_in_the_table_with_all_that_it_waits_for() {
     assert_eq!(said, ["debug::waiting", "a time that is 3ms away"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_question_that_is_dropped_asks_nobody() {
     let polls = Rc::new(std::cell::Cell::new(0));
     let counted = polls.clone();
