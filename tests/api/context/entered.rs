@@ -183,7 +183,7 @@ async fn a_value_that_panics_when_it_is_entered_or_left_is_reported() {
     assert_eq!(reports.take(), ["entered", "left"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn what_a_callback_enters_is_entered_in_its_context() {
     static DEPTH: ContextVar<u32> = ContextVar::new("depth");
     static DEEPER: ContextVar<()> = ContextVar::new("deeper").entered(|()| {

@@ -192,7 +192,7 @@ fn a_task_for_another_loop_inherits_from_who_creates_it() {
     assert_eq!((first.unwrap(), second.unwrap()), (Some(1), Some(1)));
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_panic_of_a_task_that_has_set_nothing_is_reported_where_nothing_is_set() {
     let seen = Rc::new(Cell::new(None));
     let (see, task) = (seen.clone(), create_task(async { panic!("on purpose") }));

@@ -310,7 +310,7 @@ fn outside_of_a_loop_there_is_nobody_to_ask() {
     assert!(text.contains("waiting() needs a running loop"), "{text}");
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_task_that_is_asked_is_in_its_own_context() {
     static X: ContextVar<u32> = ContextVar::new("x");
     let seen = Rc::new(RefCell::new(Vec::new()));
