@@ -50,7 +50,7 @@ async fn a_panic_stays_in_the_eager_task() {
     assert_eq!(current_task().unwrap().name(), name);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn it_may_end_its_own_handles_and_its_creators_wakers() {
     // The eager step wakes the task that waits below it, and cancels it: both take effect afterwards.
     let log = Log::new();
@@ -80,7 +80,7 @@ async fn polled_inside<F: Future + Unpin>(mut inner: F, each_poll: impl Fn()) ->
     .await
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_step_inside_of_an_offer_cannot_take_it() {
     // While the cancellation is offered, the outer task's poll starts an eager task that has scopes of its own
     // and one that was born before, in another task, under no offer.
@@ -152,7 +152,7 @@ fn now_and_then(log: Log) -> impl Fn() {
     }
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn an_eager_step_in_a_callback_has_its_own_place() {
     static PLACE: ContextVar<&str> = ContextVar::new("place");
     let log = Log::new();
@@ -193,7 +193,7 @@ async fn an_eager_step_inside_of_a_context_that_is_run_has_its_own() {
     assert_eq!(PLACE.get(), Some("child"));
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn an_eager_task_that_waits_is_cancelled_as_any_other() {
     let dropped = Rc::new(Cell::new(false));
     let sets = dropped.clone();

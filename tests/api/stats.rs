@@ -21,7 +21,7 @@ fn several<T: 'static, R: 'static>(
     (0..count).map(start).collect()
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_lock_knows_who_holds_it() {
     let lock = Rc::new(Lock::new(()));
     let leave = Promise::new();
@@ -54,7 +54,7 @@ fn outside_of_a_task_there_is_no_holder() {
     assert_eq!((lock.stats().locked, lock.stats().holder), (true, None));
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_read_write_lock_knows_who_writes() {
     let lock = Rc::new(RwLock::new(()));
     let id = current_task().unwrap().id();
@@ -78,7 +78,7 @@ async fn a_read_write_lock_knows_who_writes() {
     assert!(!lock.stats().write_locked);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn the_others_know_how_many_wait() {
     let semaphore = Rc::new(Semaphore::new(2));
     let permits = semaphore.acquire_many(2).await;
@@ -138,7 +138,7 @@ async fn the_others_know_how_many_wait() {
     assert_eq!((stats.is_set, stats.initializer, stats.waiters, stats.peak_waiters), (true, None, 0, 2));
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_queue_knows_its_sizes_and_who_waits() {
     let queue = Rc::new(Queue::new(2));
     let getters = several(3, &queue, async |queue: &Queue<u8>| queue.get().await.unwrap());

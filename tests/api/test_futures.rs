@@ -210,7 +210,7 @@ async fn test_future_exception_never_retrieved() {
     assert_eq!(said.take(), [format!("{message} / Some(\"careless\") / {message} (task careless): boom")]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_future_exception_never_retrieved_debug() {
     let said = Log::new();
     let sink = said.clone();

@@ -18,7 +18,7 @@ fn names_seen() -> Log {
     log
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_task_exc_handler_correct_context() {
     let seen = names_seen();
     let fails = || async {
@@ -36,7 +36,7 @@ async fn test_task_exc_handler_correct_context() {
     assert_eq!((seen.take(), NAME.get()), (vec!["bar".to_owned()], Some("foo")));
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_handle_exc_handler_correct_context() {
     let seen = names_seen();
     call_soon(|| {

@@ -460,7 +460,7 @@ async fn bystander(steps: Steps) {
     }
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_receiver_lets_others_run_after_128_items() {
     let (sender, mut receiver) = channel(300);
     for n in 0..300 {
@@ -483,7 +483,7 @@ async fn a_receiver_lets_others_run_after_128_items() {
     );
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_sender_lets_others_run_after_128_items() {
     let (sender, receiver) = unbounded();
     let steps = Steps::default();

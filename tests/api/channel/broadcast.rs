@@ -10,7 +10,7 @@ use futures::StreamExt;
 
 use crate::support::Log;
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn all_who_wait_are_woken_in_the_order_in_which_they_came() {
     let log = Log::new();
     let (sender, receiver) = broadcast::channel(4);

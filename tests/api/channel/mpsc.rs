@@ -36,7 +36,7 @@ async fn values_come_in_the_order_in_which_they_were_sent() {
     );
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn waiting_senders_get_in_in_line_and_nobody_overtakes_them() {
     let (sender, mut receiver) = mpsc::channel(1);
     sender.send(0).await.unwrap();
@@ -192,7 +192,7 @@ async fn the_receiver_hears_of_the_last_sender() {
     assert_eq!(receiver.try_recv(), Err(TryRecvError::Closed));
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_recv_that_is_dropped_takes_nothing() {
     let (sender, mut receiver) = mpsc::channel(1);
     let sent = create_task(async move {
@@ -206,7 +206,7 @@ async fn a_recv_that_is_dropped_takes_nothing() {
     assert_eq!(receiver.recv().await, None);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_batch_takes_what_is_there_and_calls_as_many() {
     let (sender, mut receiver) = mpsc::channel(2);
     let log = Log::new();
@@ -282,7 +282,7 @@ async fn a_stream_can_be_joined_with_others() {
     assert_eq!(all, [0, 1, 2, 10, 11, 12]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn what_a_channel_tells_about_itself() {
     let (sender, mut receiver) = mpsc::channel(2);
     sender.send(1).await.unwrap();
@@ -324,7 +324,7 @@ fn a_send_that_is_polled_after_its_end_takes_no_slot() {
     assert_eq!(sender.capacity(), 1);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_receiver_in_the_output_of_the_task_that_used_it_goes_with_the_handle() {
     let (sender, mut receiver) = mpsc::channel(2);
     let task = create_task(async move {

@@ -8,7 +8,7 @@ use evloop::{create_task, now, sleep, wait_for, yield_now};
 
 use crate::support::Log;
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_value_sent_wakes_the_receiver_one_iteration_later() {
     let log = Log::new();
     let (sender, receiver) = oneshot::channel();

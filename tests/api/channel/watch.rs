@@ -8,7 +8,7 @@ use evloop::{create_task, now, sleep, wait_for, yield_now};
 
 use crate::support::Log;
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn receivers_see_the_latest_value_when_they_run() {
     let log = Log::new();
     let (sender, receiver) = watch::channel(0);

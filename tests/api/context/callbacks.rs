@@ -51,7 +51,7 @@ fn a_callback_that_was_scheduled_before_anything_was_set_sees_nothing() {
     assert_eq!(X.get(), Some("of the thread"));
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_callbacks_callbacks_and_tasks_inherit_from_it() {
     let log = Log::new();
     let sink = log.clone();
@@ -65,7 +65,7 @@ async fn a_callbacks_callbacks_and_tasks_inherit_from_it() {
     assert_eq!(log.take(), ["inner sees callback", "task sees callback"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_promises_callback_sees_what_was_set_when_it_was_added() {
     let (log, promise) = (Log::new(), Promise::new());
     X.set("added");

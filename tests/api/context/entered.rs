@@ -50,7 +50,7 @@ fn events() -> Vec<String> {
     EVENTS.take()
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_span_is_entered_around_each_step_of_those_that_have_it() {
     let request = async {
         event("begins");
@@ -132,7 +132,7 @@ async fn what_is_run_in_a_context_is_inside_of_its_spans() {
     assert_eq!(events(), ["run:inside", ":outside"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_panic_leaves_them_and_is_reported_inside() {
     let event_loop = get_running_loop().unwrap();
     event_loop.set_exception_handler(|context| event(context.panic_message()));

@@ -17,7 +17,7 @@ type LoudOnce = Rc<OnDrop<Box<dyn FnOnce()>>>;
 static OWNED: ContextVar<Dropped> = ContextVar::local("owned");
 static COUNT: ContextVar<u32> = ContextVar::new("count").with_default(|| 0);
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_tasks_values_go_at_its_end() {
     let log = Log::new();
     let owned = Rc::new(log.on_drop("value"));
@@ -44,7 +44,7 @@ async fn with_a_handle_they_go_with_the_handle() {
     assert_eq!(log.take(), ["value"]);
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn they_go_at_home_whoever_frees_the_task() {
     // The last that knows of the task is a waker on another thread.
     let place = Rc::new(Cell::new(None));
@@ -104,7 +104,7 @@ async fn a_clone_may_use_variables() {
     assert_eq!((COUNT.get(), copy.get(&COUNT)), (Some(0), Some(2)));
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_value_that_panics_when_it_is_dropped_is_reported() {
     static LOUD: ContextVar<Loud> = ContextVar::local("loud");
     let reports = reports();

@@ -27,7 +27,7 @@ async fn test_taskgroup_task_context() {
     assert_eq!((context.get(&CVAR), CVAR.get()), (Some("set by the first"), None));
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn taskgroup_cancel_by_an_eager_child() {
     let log = Log::new();
     let ended = TaskGroup::cancellable(async |tg| {

@@ -23,7 +23,7 @@ fn test_get_context() {
     assert!(task_ref.context().is_none(), "ours: the context goes with the task and its handle");
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn a_task_has_one_context_all_its_life() {
     let task = create_task(async {
         let mine = current_task().unwrap().context().unwrap();
@@ -58,7 +58,7 @@ async fn test_context_1() {
     create_task(main).await.unwrap();
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_context_2() {
     let main = async {
         let seen = Rc::new(RefCell::new(Vec::new()));
@@ -125,13 +125,13 @@ async fn get_and_set(value: &'static str) -> Option<&'static str> {
     (CVAR.get(), CVAR.set(value)).0
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_context_4() {
     // Python's task constructor.
     share(Context::new(), |context, value| Task::builder().context(context).spawn(get_and_set(value))).await;
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_context_5() {
     // And `create_task`; here both are one, so: with a name as well.
     let spawn = |context: &Context, value| {
@@ -140,7 +140,7 @@ async fn test_context_5() {
     share(Context::new(), spawn).await;
 }
 
-#[evloop::test]
+#[evloop::test(order = "fifo")]
 async fn test_context_6() {
     let event_loop = get_running_loop().unwrap();
     let spawn = |context: &Context, value| {

@@ -8,7 +8,7 @@ use evloop::testing::{Run, settle};
 use evloop::time::secs;
 use evloop::{BoundedSemaphore, OnceCell, RwLock, Semaphore, create_task, sleep, yield_now};
 
-use super::everywhere;
+use super::{everywhere, in_fifo_order};
 
 /// Entered once after a wait of a second, and left after two.
 const WAITS_THEN_HOLDS: [&str; 6] = [
@@ -27,7 +27,7 @@ fn entered<T>(run: &Run<T>) -> bool {
 
 #[test]
 fn writing() {
-    let outcomes = everywhere(|| {
+    let outcomes = in_fifo_order(|| {
         let lock = Rc::new(RwLock::new(Vec::new()));
         let holder = create_task({
             let lock = lock.clone();
@@ -114,7 +114,7 @@ fn reading() {
 
 #[test]
 fn making_a_value_once() {
-    let outcomes = everywhere(|| {
+    let outcomes = in_fifo_order(|| {
         let (cell, makers) = (Rc::new(OnceCell::new()), Rc::new(RefCell::new(Vec::new())));
         let get = |name: &'static str, seconds, comes_to: Result<&'static str, ()>| {
             let (cell, makers) = (cell.clone(), makers.clone());
@@ -156,7 +156,7 @@ fn making_a_value_once() {
 
 #[test]
 fn several_permits() {
-    let outcomes = everywhere(|| {
+    let outcomes = in_fifo_order(|| {
         let semaphore = Rc::new(Semaphore::new(3));
         let enter = |permits, seconds| {
             let semaphore = semaphore.clone();
