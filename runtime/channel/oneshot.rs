@@ -38,7 +38,7 @@ use crate::kernel::Twin;
 /// });
 /// ```
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
-    let (sender, receiver) = Twin::pair(Shared {
+    let (sender, receiver) = Twin::pair(|| Shared {
         value: Cell::new(None),
         sender_is_gone: Cell::new(false),
         is_closed: Cell::new(false),
@@ -269,7 +269,11 @@ impl<T> Future for Receiver<T> {
 }
 
 impl<T> Drop for Receiver<T> {
+    #[inline]
     fn drop(&mut self) {
+        if self.shared.sender_is_gone.get() {
+            return; // nobody has to hear of it, and what is left goes with the block
+        }
         self.shared.close();
         self.shared.receiver.clear();
         drop(self.shared.value.take()); // the value's own code, last

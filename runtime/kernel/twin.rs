@@ -31,13 +31,13 @@ struct Shared<T> {
 impl<T> Twin<T> {
     const LAYOUT: Layout = Layout::new::<Shared<T>>();
 
-    /// Makes both owners of a value.
+    /// Makes both owners of a value, which is made in its place. (If `make` panics, a block of memory is lost.)
     #[inline]
-    pub(crate) fn pair(value: T) -> (Self, Self) {
+    pub(crate) fn pair(make: impl FnOnce() -> T) -> (Self, Self) {
         let memory = with_current(|_, home| home.memory.allocate(Self::LAYOUT));
         let shared = memory.unwrap_or_else(|| allocate_anywhere(Self::LAYOUT)).cast::<Shared<T>>();
         // SAFETY: fresh memory of this layout.
-        unsafe { shared.write(Shared { value, is_single: Cell::new(false) }) };
+        unsafe { shared.write(Shared { value: make(), is_single: Cell::new(false) }) };
         let twin = || Self { shared, owns: PhantomData };
         (twin(), twin())
     }
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn the_value_goes_with_the_second() {
         let value = Rc::new(());
-        let (one, other) = Twin::pair(value.clone());
+        let (one, other) = Twin::pair(|| value.clone());
         assert!(Rc::ptr_eq(&one, &other) && Rc::ptr_eq(&one, &value));
         drop(one);
         assert_eq!(Rc::strong_count(&value), 2);
@@ -112,13 +112,13 @@ mod tests {
 
     #[test]
     fn the_memory_goes_from_loop_to_loop_and_outside() {
-        let (outside, inside) = crate::run(async { Twin::pair([1_u64; 20]) });
-        let (from_outside, other) = Twin::pair([2_u64; 20]);
+        let (outside, inside) = crate::run(async { Twin::pair(|| [1_u64; 20]) });
+        let (from_outside, other) = Twin::pair(|| [2_u64; 20]);
         crate::run(async move {
             drop(other);
             assert_eq!((outside[0], from_outside[19]), (1, 2));
             drop((outside, from_outside, inside));
-            let (again, _) = Twin::pair([3_u64; 20]);
+            let (again, _) = Twin::pair(|| [3_u64; 20]);
             assert_eq!(*again, [3; 20]);
         });
     }
@@ -128,15 +128,15 @@ mod tests {
         struct Bad;
         impl Drop for Bad {
             fn drop(&mut self) {
-                drop(Twin::pair(1_u8));
+                drop(Twin::pair(|| 1_u8));
                 panic!("expected: a destructor panics");
             }
         }
         crate::run(async {
-            let (one, other) = Twin::pair(Bad);
+            let (one, other) = Twin::pair(|| Bad);
             drop(one);
             assert!(catch_unwind(AssertUnwindSafe(|| drop(other))).is_err());
-            let (first, _second) = Twin::pair(2_u8);
+            let (first, _second) = Twin::pair(|| 2_u8);
             assert_eq!(*first, 2);
         });
     }

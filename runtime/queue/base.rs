@@ -37,6 +37,9 @@ use crate::kernel::WaitList;
 pub struct BaseQueue<T, B> {
     buffer: RefCell<B>,
     maxsize: usize,
+    /// How many items may be in for one more to be put: `maxsize`, without a bound all there can be, none after the
+    /// shut-down. One question where every put would have two.
+    room: Cell<usize>,
     peak_size: Cell<usize>,
     /// Items that were put and not reported as done yet.
     pub(super) unfinished: Cell<usize>,
@@ -56,6 +59,7 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
         BaseQueue {
             buffer: RefCell::default(),
             maxsize,
+            room: Cell::new(if maxsize == 0 { usize::MAX } else { maxsize }),
             peak_size: Cell::new(0),
             unfinished: Cell::new(0),
             is_shut_down: Cell::new(false),
@@ -151,18 +155,19 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
     #[doc(alias = "try_send")]
     #[inline]
     pub fn put_nowait(&self, item: T) -> Result<(), PutNowaitError<T>> {
-        if self.is_shut_down.get() {
-            return Err(PutNowaitError::QueueShutDown(item));
-        }
         let mut buffer = self.buffer.borrow_mut();
-        if self.is_full_with(buffer.len()) {
-            return Err(PutNowaitError::QueueFull(item));
+        let len = buffer.len();
+        if len >= self.room.get() {
+            return Err(if self.is_shut_down.get() {
+                PutNowaitError::QueueShutDown(item)
+            } else {
+                PutNowaitError::QueueFull(item)
+            });
         }
         buffer.push(item);
-        let len = buffer.len();
         drop(buffer);
-        if len > self.peak_size.get() {
-            self.peak_size.set(len);
+        if len >= self.peak_size.get() {
+            self.peak_size.set(len + 1);
         }
         self.unfinished.set(self.unfinished.get() + 1);
         self.getters.wake_one();
@@ -305,6 +310,7 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
     #[doc(alias = "close")]
     pub fn shutdown(&self) {
         self.is_shut_down.set(true);
+        self.room.set(0);
         WaitList::wake_all_of(&[&self.getters, &self.putters]);
     }
 
@@ -329,6 +335,7 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
     /// ```
     pub fn shutdown_now(&self) -> Vec<T> {
         self.is_shut_down.set(true);
+        self.room.set(0);
         let mut buffer = self.buffer.take();
         let items: Vec<T> = std::iter::from_fn(|| buffer.pop()).collect();
         let unfinished = self.unfinished.get().saturating_sub(items.len());

@@ -115,8 +115,8 @@ impl<T> Chan<T> {
     #[inline(always)]
     pub(super) fn fill(&self, value: T) {
         let mut items = self.items.borrow_mut();
+        let len = items.len() + 1;
         items.push_back(value);
-        let len = items.len();
         drop(items);
         if len > self.peak.get() {
             self.peak.set(len);
