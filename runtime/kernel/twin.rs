@@ -42,6 +42,26 @@ impl<T> Twin<T> {
         (twin(), twin())
     }
 
+    /// Drops the value and frees the memory.
+    ///
+    /// # Safety
+    /// It is `pair`'s, both twins have ended, and it is not called again.
+    #[inline(never)]
+    unsafe fn end(shared: NonNull<Shared<T>>) {
+        /// Frees also if the value's destructor panics.
+        struct Memory<T>(NonNull<Shared<T>>);
+        impl<T> Drop for Memory<T> {
+            #[inline]
+            fn drop(&mut self) {
+                // SAFETY: the duty of `end`; and the value is gone.
+                unsafe { Twin::free(self.0) };
+            }
+        }
+        let memory = Memory(shared);
+        // SAFETY: both have ended: nobody looks at the value any more. It is dropped once, here.
+        unsafe { ptr::drop_in_place(&raw mut (*memory.0.as_ptr()).value) };
+    }
+
     /// Frees the memory.
     ///
     /// # Safety
@@ -74,21 +94,10 @@ impl<T> Drop for Twin<T> {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: alive, because this one was not dropped before.
-        if !unsafe { self.shared.as_ref() }.is_single.replace(true) {
-            return;
+        if unsafe { self.shared.as_ref() }.is_single.replace(true) {
+            // SAFETY: the other one has ended, and this one ends here.
+            unsafe { Self::end(self.shared) };
         }
-        /// Frees also if the value's destructor panics.
-        struct Memory<T>(NonNull<Shared<T>>);
-        impl<T> Drop for Memory<T> {
-            #[inline]
-            fn drop(&mut self) {
-                // SAFETY: both twins have ended, and the value is gone.
-                unsafe { Twin::free(self.0) };
-            }
-        }
-        let memory = Memory(self.shared);
-        // SAFETY: both have ended: nobody looks at the value any more. It is dropped once, here.
-        unsafe { ptr::drop_in_place(&raw mut (*memory.0.as_ptr()).value) };
     }
 }
 
