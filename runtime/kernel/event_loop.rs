@@ -395,8 +395,7 @@ impl<'a> Running<'a> {
 
     fn wait(&self, home: &Home, shared: &Shared, limit: Option<Duration>) -> Result<(), RunError> {
         if !home.ready.is_empty() || home.stopping.get() {
-            self.adapt_stretch();
-            return Ok(ask(home, shared, Some(Duration::ZERO))?);
+            return self.look_in_passing(home, shared);
         }
         // Most servers have timers only now and then: asking whether there are any is cheaper than for the next.
         let next = if home.timers.is_empty() { None } else { home.timers.next_deadline() };
@@ -406,6 +405,22 @@ impl<'a> Running<'a> {
             return self.sleep_in_debug_mode(home, shared);
         }
         self.sleep(home, shared, timeout)
+    }
+
+    /// Asks the kernel without waiting. Where no descriptor is registered it has nothing to say: mail is looked for
+    /// after each batch, and a bell that was rung is heard when the loop has nothing else to do.
+    #[inline]
+    fn look_in_passing(&self, home: &Home, shared: &Shared) -> Result<(), RunError> {
+        let has_descriptors = !home.slots.is_empty();
+        if has_descriptors || !home.timers.is_empty() {
+            self.adapt_stretch();
+        } else {
+            self.event_loop.stretch_began.set(None);
+        }
+        if has_descriptors {
+            ask(home, shared, Some(Duration::ZERO))?;
+        }
+        Ok(())
     }
 
     /// Blocks, with no end in sight: a silence that nobody can break any more is told of.

@@ -431,6 +431,11 @@ impl Slots {
         self.slots.len() - self.free.borrow().len()
     }
 
+    /// Whether no descriptor is registered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Ends everything, for the end of the loop: the watchers to drop, and the numbers that `add_reader` and
     /// `add_writer` have registered.
     pub(crate) fn close(&self) -> (Vec<Watcher>, Vec<RawSource>) {
