@@ -311,6 +311,8 @@ struct Running<'a> {
     event_loop: &'a EventLoop,
     entered: super::home_cell::Entered<Shared, Home>,
     _punctual: Punctual,
+    /// Whether the kernel was asked in passing since the run began.
+    has_asked: Cell<bool>,
 }
 
 impl<'a> Running<'a> {
@@ -319,7 +321,8 @@ impl<'a> Running<'a> {
             return Err(RunError::AlreadyRunning);
         }
         let entered = event_loop.loop_ref.enter();
-        let running = Self { event_loop, entered, _punctual: Punctual::new(punctual) };
+        let has_asked = Cell::new(false);
+        let running = Self { event_loop, entered, _punctual: Punctual::new(punctual), has_asked };
         running.with_home(|home| {
             home.running.set(true);
             home.turning.set(true);
@@ -407,17 +410,17 @@ impl<'a> Running<'a> {
         self.sleep(home, shared, timeout)
     }
 
-    /// Asks the kernel without waiting. Where no descriptor is registered it has nothing to say: mail is looked for
-    /// after each batch, and a bell that was rung is heard when the loop has nothing else to do.
+    /// Asks the kernel without waiting. Where no descriptor is registered it has nothing to say but, once, that the
+    /// bell was rung before this run began: mail is looked for after each batch.
     #[inline]
     fn look_in_passing(&self, home: &Home, shared: &Shared) -> Result<(), RunError> {
-        let has_descriptors = !home.slots.is_empty();
-        if has_descriptors || !home.timers.is_empty() {
+        let asks = !self.has_asked.replace(true) || !home.slots.is_empty();
+        if asks || !home.timers.is_empty() {
             self.adapt_stretch();
         } else {
             self.event_loop.stretch_began.set(None);
         }
-        if has_descriptors {
+        if asks {
             ask(home, shared, Some(Duration::ZERO))?;
         }
         Ok(())
