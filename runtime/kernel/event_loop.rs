@@ -15,13 +15,11 @@ use super::clock::real_now;
 use super::context::{Home, LoopRef, Shared, with_current};
 use super::debug::{DebugReport, Stuck};
 use super::loop_handle::LoopHandle;
+use super::outside::{ask, fire_timers};
 use super::reactor::Punctual;
 use super::report::guarded;
 use super::run_error::RunError;
-use super::source::apply;
-use super::task::{
-    BorrowedTask, TaskError, TaskRef, captured_context, close_all, is_task_waker, live_tasks, probe_tasks,
-};
+use super::task::{BorrowedTask, TaskError, TaskRef, captured_context, close_all, live_tasks, probe_tasks};
 use super::variables::Context;
 
 /// Most steps between two looks outside.
@@ -563,38 +561,6 @@ fn tell_of_pending(home: &Home) -> bool {
 #[cold]
 fn closed() -> RunError {
     RunError::Closed
-}
-
-/// Asks the kernel, for at most `timeout`, and tells those whom its answers concern, in their order.
-fn ask(home: &Home, shared: &Shared, timeout: Option<Duration>) -> std::io::Result<()> {
-    home.reactor.wait(&shared.poller, timeout, |event| {
-        let noted = home.slots.note(event, |waker| {
-            if is_task_waker(&waker) {
-                // It only puts the task into the FIFO, which will wait again.
-                waker.wake_by_ref();
-                return Some(waker);
-            }
-            guarded("a waker panicked", || waker.wake());
-            None
-        });
-        if let Some((slot, rearm)) = noted {
-            // It fails if the descriptor was closed behind our back: then there is nothing to watch.
-            let _ = apply(slot, &shared.poller, rearm);
-        }
-    })
-}
-
-/// Fires the timers that are due; says whether there were any.
-#[inline]
-fn fire_timers(home: &Home) -> bool {
-    !home.timers.is_empty() && fire_due(home)
-}
-
-#[inline(never)]
-fn fire_due(home: &Home) -> bool {
-    home.timers.fire(home.time.now_ns(), &home.ready, |waker| {
-        guarded("a waker panicked", || waker.wake());
-    })
 }
 
 fn shortest(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {

@@ -13,7 +13,7 @@ pub(crate) struct Evloop(EventLoop);
 
 impl Runtime for Evloop {
     const NAME: &'static str = "evloop";
-    const SETUP: &'static str = "as it comes; a look at the kernel after at most 64 steps";
+    const SETUP: &'static str = "as it comes; no descriptors, hence no looks at the kernel";
 
     type Spawner = ();
     type Task<T: Send + 'static> = Task<T>;
