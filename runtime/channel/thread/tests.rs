@@ -361,54 +361,58 @@ fn proxies() -> usize {
     with_current(|block, _| block.shared().proxies.load(Ordering::Relaxed)).unwrap()
 }
 
-#[evloop::test]
-async fn a_virtual_clock_knows_who_waits_for_the_outside() {
-    let (sender, mut receiver) = channel(1);
-    let mut recv = Polled::waiting(receiver.recv());
-    assert!(recv.poll().is_pending());
-    assert_eq!(proxies(), 1);
-    sender.try_send(0).unwrap();
-    assert_eq!(proxies(), 1, "it does not know yet");
-    assert!(recv.poll().is_ready());
-    assert_eq!(proxies(), 0);
-    drop(recv);
-    let recv = Polled::waiting(receiver.recv());
-    assert_eq!(proxies(), 1);
-    drop(recv);
-    assert_eq!(proxies(), 0);
+#[test]
+fn a_virtual_clock_knows_who_waits_for_the_outside() {
+    crate::__private::test(crate::Clock::Virtual, async {
+        let (sender, mut receiver) = channel(1);
+        let mut recv = Polled::waiting(receiver.recv());
+        assert!(recv.poll().is_pending());
+        assert_eq!(proxies(), 1);
+        sender.try_send(0).unwrap();
+        assert_eq!(proxies(), 1, "it does not know yet");
+        assert!(recv.poll().is_ready());
+        assert_eq!(proxies(), 0);
+        drop(recv);
+        let recv = Polled::waiting(receiver.recv());
+        assert_eq!(proxies(), 1);
+        drop(recv);
+        assert_eq!(proxies(), 0);
 
-    sender.try_send(0).unwrap();
-    let (mut one, two) = (Polled::waiting(sender.send(1)), Polled::waiting(sender.send(2)));
-    assert_eq!(proxies(), 2);
-    drop(two);
-    assert_eq!(proxies(), 1);
-    receiver.try_recv().unwrap();
-    assert!(one.poll().is_ready());
-    assert_eq!(proxies(), 0);
-    receiver.try_recv().unwrap();
+        sender.try_send(0).unwrap();
+        let (mut one, two) = (Polled::waiting(sender.send(1)), Polled::waiting(sender.send(2)));
+        assert_eq!(proxies(), 2);
+        drop(two);
+        assert_eq!(proxies(), 1);
+        receiver.try_recv().unwrap();
+        assert!(one.poll().is_ready());
+        assert_eq!(proxies(), 0);
+        receiver.try_recv().unwrap();
 
-    let mut recv = Polled::waiting(receiver.recv());
-    drop(one);
-    drop(sender);
-    assert_eq!(recv.poll(), Poll::Ready(None));
-    assert_eq!(proxies(), 0, "nothing can come");
-    let start = now();
-    sleep(secs(3600)).await;
-    assert_eq!(now() - start, secs(3600), "at once");
+        let mut recv = Polled::waiting(receiver.recv());
+        drop(one);
+        drop(sender);
+        assert_eq!(recv.poll(), Poll::Ready(None));
+        assert_eq!(proxies(), 0, "nothing can come");
+        let start = now();
+        sleep(secs(3600)).await;
+        assert_eq!(now() - start, secs(3600), "at once");
+    });
 }
 
-#[evloop::test(clock = "real")]
-async fn a_real_clock_need_not_know_unless_debug_mode_wants_to() {
-    let event_loop = crate::get_running_loop().unwrap();
-    event_loop.set_debug(false);
-    let (_sender, mut receiver) = channel::<u8>(1);
-    let mut recv = Polled::waiting(receiver.recv());
-    assert_eq!(proxies(), 0);
-    event_loop.set_debug(true);
-    assert!(recv.poll().is_pending());
-    assert_eq!(proxies(), 1);
-    drop(recv);
-    assert_eq!(proxies(), 0);
+#[test]
+fn a_real_clock_need_not_know_unless_debug_mode_wants_to() {
+    crate::__private::test(crate::Clock::Monotonic, async {
+        let event_loop = crate::get_running_loop().unwrap();
+        event_loop.set_debug(false);
+        let (_sender, mut receiver) = channel::<u8>(1);
+        let mut recv = Polled::waiting(receiver.recv());
+        assert_eq!(proxies(), 0);
+        event_loop.set_debug(true);
+        assert!(recv.poll().is_pending());
+        assert_eq!(proxies(), 1);
+        drop(recv);
+        assert_eq!(proxies(), 0);
+    });
 }
 
 #[test]
@@ -428,17 +432,19 @@ fn a_wait_that_moves_to_another_loop_counts_there() {
     assert_eq!(here.run_until_complete(async { proxies() }).unwrap(), 0);
 }
 
-#[evloop::test]
-async fn virtual_time_does_not_run_away_from_a_thread_that_will_send() {
-    let (sender, mut receiver) = channel(1);
-    let start = now();
-    let hour = create_task(sleep(secs(3600)));
-    let thread = std::thread::spawn(move || sender.blocking_send(7).unwrap());
-    assert_eq!(receiver.recv().await, Some(7));
-    assert!(now() - start < secs(3600));
-    hour.await.unwrap();
-    assert_eq!(now() - start, secs(3600));
-    thread.join().unwrap();
+#[test]
+fn virtual_time_does_not_run_away_from_a_thread_that_will_send() {
+    crate::__private::test(crate::Clock::Virtual, async {
+        let (sender, mut receiver) = channel(1);
+        let start = now();
+        let hour = create_task(sleep(secs(3600)));
+        let thread = std::thread::spawn(move || sender.blocking_send(7).unwrap());
+        assert_eq!(receiver.recv().await, Some(7));
+        assert!(now() - start < secs(3600));
+        hour.await.unwrap();
+        assert_eq!(now() - start, secs(3600));
+        thread.join().unwrap();
+    });
 }
 
 /// Who took a step, and how often in a row.
@@ -460,60 +466,66 @@ async fn bystander(steps: Steps) {
     }
 }
 
-#[evloop::test(order = "fifo")]
-async fn a_receiver_lets_others_run_after_128_items() {
-    let (sender, mut receiver) = channel(300);
-    for n in 0..300 {
-        sender.try_send(n).unwrap();
-    }
-    drop(sender);
-    let steps = Steps::default();
-    let receiving = steps.clone();
-    let receives = create_task(async move {
-        while receiver.recv().await.is_some() {
-            note(&receiving, "receiver");
+#[test]
+fn a_receiver_lets_others_run_after_128_items() {
+    crate::__private::fifo_test(crate::Clock::Virtual, async {
+        let (sender, mut receiver) = channel(300);
+        for n in 0..300 {
+            sender.try_send(n).unwrap();
         }
+        drop(sender);
+        let steps = Steps::default();
+        let receiving = steps.clone();
+        let receives = create_task(async move {
+            while receiver.recv().await.is_some() {
+                note(&receiving, "receiver");
+            }
+        });
+        create_task(bystander(steps.clone())).await.unwrap();
+        receives.await.unwrap();
+        let steps = steps.take();
+        assert_eq!(
+            steps,
+            [("receiver", 128), ("bystander", 1), ("receiver", 128), ("bystander", 1), ("receiver", 44)]
+        );
     });
-    create_task(bystander(steps.clone())).await.unwrap();
-    receives.await.unwrap();
-    let steps = steps.take();
-    assert_eq!(
-        steps,
-        [("receiver", 128), ("bystander", 1), ("receiver", 128), ("bystander", 1), ("receiver", 44)]
-    );
 }
 
-#[evloop::test(order = "fifo")]
-async fn a_sender_lets_others_run_after_128_items() {
-    let (sender, receiver) = unbounded();
-    let steps = Steps::default();
-    let sending = steps.clone();
-    let sends = create_task(async move {
-        for n in 0..200 {
-            sender.send(n).await.unwrap();
-            note(&sending, "sender");
-        }
+#[test]
+fn a_sender_lets_others_run_after_128_items() {
+    crate::__private::fifo_test(crate::Clock::Virtual, async {
+        let (sender, receiver) = unbounded();
+        let steps = Steps::default();
+        let sending = steps.clone();
+        let sends = create_task(async move {
+            for n in 0..200 {
+                sender.send(n).await.unwrap();
+                note(&sending, "sender");
+            }
+        });
+        create_task(bystander(steps.clone())).await.unwrap();
+        sends.await.unwrap();
+        assert_eq!(steps.take(), [("sender", 128), ("bystander", 1), ("sender", 72)]);
+        assert_eq!(receiver.len(), 200);
     });
-    create_task(bystander(steps.clone())).await.unwrap();
-    sends.await.unwrap();
-    assert_eq!(steps.take(), [("sender", 128), ("bystander", 1), ("sender", 72)]);
-    assert_eq!(receiver.len(), 200);
 }
 
-#[evloop::test]
-async fn nobody_blocks_a_loop() {
-    fn text<R>(f: impl FnOnce() -> R) -> String {
-        let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).err().unwrap();
-        *payload.downcast::<String>().unwrap()
-    }
-    let (sender, mut receiver) = channel(1);
-    assert_eq!(
-        text(|| sender.blocking_send(1)),
-        "blocking_send() would stop the event loop that runs on this thread; await send() there"
-    );
-    assert!(text(|| receiver.blocking_recv()).contains("await recv()"));
-    assert!(text(|| receiver.blocking_recv_timeout(secs(1))).contains("await wait_for"));
-    assert!(receiver.is_empty());
+#[test]
+fn nobody_blocks_a_loop() {
+    crate::__private::test(crate::Clock::Virtual, async {
+        fn text<R>(f: impl FnOnce() -> R) -> String {
+            let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).err().unwrap();
+            *payload.downcast::<String>().unwrap()
+        }
+        let (sender, mut receiver) = channel(1);
+        assert_eq!(
+            text(|| sender.blocking_send(1)),
+            "blocking_send() would stop the event loop that runs on this thread; await send() there"
+        );
+        assert!(text(|| receiver.blocking_recv()).contains("await recv()"));
+        assert!(text(|| receiver.blocking_recv_timeout(secs(1))).contains("await wait_for"));
+        assert!(receiver.is_empty());
+    });
 }
 
 #[test]
