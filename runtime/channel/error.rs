@@ -12,6 +12,13 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendError<T = ()>(pub T);
 
+impl<T> SendError<T> {
+    /// The value that was not sent.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
 impl<T> fmt::Debug for SendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SendError(..)")
@@ -29,7 +36,7 @@ impl<T> Error for SendError<T> {}
 /// Why a value was not sent at once, with the value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum TrySendError<T = ()> {
-    /// There is no slot for it now, or others are ahead in the line. `asyncio.QueueFull`.
+    /// There is no room for it now, or others are ahead in the line. `asyncio.QueueFull`.
     Full(T),
     /// Nobody will ever receive it. `asyncio.QueueShutDown`.
     Closed(T),

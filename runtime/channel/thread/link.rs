@@ -23,9 +23,9 @@ use std::num::NonZeroU64;
 use std::sync::PoisonError;
 use std::task::{Poll, Waker};
 
-use super::error::{SendError, TrySendError};
 use super::receipts::{Receipts, further};
 use super::stats::Stats;
+use crate::channel::error::{SendError, TrySendError};
 use crate::kernel::atomic::{Mutex, MutexGuard};
 use crate::kernel::{Line, WaitKey, guarded};
 

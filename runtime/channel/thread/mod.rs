@@ -41,7 +41,6 @@
 //! None: there one uses a `queue.Queue` on one side and `loop.call_soon_threadsafe` on the other.
 
 mod blocking;
-mod error;
 mod link;
 mod receipts;
 mod receiver;
@@ -55,7 +54,7 @@ mod tests;
 
 use std::sync::Arc;
 
-pub use error::{SendError, TryRecvError, TrySendError};
+pub use crate::channel::error::{SendError, TryRecvError, TrySendError};
 pub use receiver::Receiver;
 pub use sender::Sender;
 pub use stats::Stats;

@@ -10,10 +10,10 @@ use std::time::Duration;
 use futures_core::Stream;
 
 use super::blocking::{assert_off_loop, block_on, insist};
-use super::error::TryRecvError;
 use super::link::{Found, Link};
 use super::sender::affords;
 use super::stats::Stats;
+use crate::channel::error::TryRecvError;
 use crate::kernel::{OutsideWait, probe, real_now};
 use crate::time::TimeoutError;
 

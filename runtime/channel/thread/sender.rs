@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::blocking::{assert_off_loop, block_on, insist};
-use super::error::{SendError, TrySendError};
 use super::link::Link;
 use super::stats::Stats;
+use crate::channel::error::{SendError, TrySendError};
 use crate::kernel::{OutsideWait, WaitKey, probe, with_current};
 
 /// Sends into a [`channel`](super::channel()), from any thread. Clones send into the same channel.
