@@ -5,8 +5,9 @@
 use std::mem;
 use std::task::{Context, Waker};
 
+use super::attached::{Side, Waiter};
 use super::handle::TaskRef;
-use super::header::{Header, Side, TaskPtr, Waiter};
+use super::header::{Header, TaskPtr};
 use super::waker;
 use crate::kernel::debug::probe;
 
@@ -28,21 +29,21 @@ impl Awaiting {
     pub(crate) fn register(&mut self, task: &TaskRef, cx: &Context<'_>) {
         let header = task.header();
         let own = home_task_of(cx.waker(), task);
-        if self.0 == FIRST && header.joiner.get().is_some() {
-            if header.joiner.get() == own {
+        if self.0 == FIRST && header.attached.joiner().is_some() {
+            if header.attached.joiner() == own {
                 say(task);
                 return;
             }
             self.leave(task);
         }
         if self.0 == NOWHERE {
-            let alone = header.joiner.get().is_none()
-                && header.side_if_any(|side| side.waiters.is_none()).unwrap_or(true);
+            let alone = header.attached.joiner().is_none()
+                && header.attached.side_if_any(|side| side.waiters.is_none()).unwrap_or(true);
             match own.filter(|_| alone) {
                 Some(awaiter) => {
                     // SAFETY: it is the task being polled, or one that its waker keeps alive; at home.
                     unsafe { awaiter.state() }.clone_at_home();
-                    header.joiner.set(Some(awaiter));
+                    header.attached.set_joiner(awaiter);
                     self.0 = FIRST;
                 }
                 None => self.0 = push_waiter(header, Waiter::Awaiter(cx.waker().clone())),
@@ -51,14 +52,15 @@ impl Awaiting {
         }
         say(task);
         let id = self.0;
-        let known = header.side(|side| match find(side, id) {
+        let known = header.attached.side(|side| match find(side, id) {
             Some(Waiter::Awaiter(waker)) => waker.will_wake(cx.waker()),
             _ => false,
         });
         if !known {
             let mut next = Some(Waiter::Awaiter(cx.waker().clone()));
-            let former =
-                header.side(|side| find(side, id).and_then(|w| next.take().map(|n| mem::replace(w, n))));
+            let former = header
+                .attached
+                .side(|side| find(side, id).and_then(|w| next.take().map(|n| mem::replace(w, n))));
             drop((former, next));
         }
     }
@@ -70,7 +72,7 @@ impl Awaiting {
             NOWHERE => {}
             id => {
                 if id == FIRST
-                    && let Some(joiner) = header.joiner.take()
+                    && let Some(joiner) = header.attached.take_joiner()
                 {
                     // SAFETY: counted by `register`, at home.
                     return unsafe { joiner.release_at_home() };
@@ -104,11 +106,11 @@ fn find(side: &mut Side, id: u64) -> Option<&mut Waiter> {
 
 /// Appends to the list; whoever sits in the slot comes first.
 pub(super) fn push_waiter(header: &Header, waiter: Waiter) -> u64 {
-    let first = header.joiner.take().map(|joiner| {
+    let first = header.attached.take_joiner().map(|joiner| {
         // SAFETY: the slot's counted reference becomes the waker's.
         Waiter::Awaiter(unsafe { Waker::new(joiner.as_data(), &waker::VTABLE) })
     });
-    header.side(|side| {
+    header.attached.side(|side| {
         side.next_waiter = side.next_waiter.max(FIRST) + 1;
         let id = side.next_waiter;
         let list = side.waiters.get_or_insert_default();
@@ -120,6 +122,7 @@ pub(super) fn push_waiter(header: &Header, waiter: Waiter) -> u64 {
 
 pub(super) fn remove_waiter(header: &Header, id: u64) -> Option<Waiter> {
     header
+        .attached
         .side_if_any(|side| {
             let list = side.waiters.as_mut()?;
             let position = list.iter().position(|(i, _)| *i == id)?;

@@ -24,7 +24,7 @@ pub(super) unsafe fn poll_offered(task: TaskPtr, home: &Home) -> bool {
     let header = unsafe { task.header() };
     let state = &header.state;
     let root = header.root.get();
-    let kept = header.side_if_any(|side| side.offer.take()).flatten();
+    let kept = header.attached.side_if_any(|side| side.offer.take()).flatten();
     let requested = state.has(CANCEL);
     state.clear(CANCEL | OFFER);
     let offer = if requested {
@@ -51,7 +51,7 @@ pub(super) unsafe fn poll_offered(task: TaskPtr, home: &Home) -> bool {
         return true;
     }
     if extend(home, &mut offer) {
-        header.side(|side| side.offer = Some(offer));
+        header.attached.side(|side| side.offer = Some(offer));
         state.set(OFFER);
         let wakers = home.scopes.borrow_mut().wakers_below(root);
         wake_all(wakers);

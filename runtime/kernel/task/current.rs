@@ -221,7 +221,7 @@ impl Header {
         if !self.state.has(CONTEXT) {
             return None;
         }
-        self.side_if_any(|side| side.context.clone()).flatten()
+        self.attached.side_if_any(|side| side.context.clone()).flatten()
     }
 
     /// The task's context, made if it has none. The task is unfinished: else nobody would take the context out
@@ -237,7 +237,7 @@ impl Header {
     /// Gives an unfinished task that has none its context.
     pub(super) fn set_context(&self, context: Context) {
         self.state.set(CONTEXT);
-        let former = self.side(|side| side.context.replace(context));
+        let former = self.attached.side(|side| side.context.replace(context));
         debug_assert!(former.is_none(), "a task's context does not change");
     }
 
@@ -247,6 +247,6 @@ impl Header {
             return None;
         }
         self.state.clear(CONTEXT);
-        self.side_if_any(|side| side.context.take()).flatten()
+        self.attached.side_if_any(|side| side.context.take()).flatten()
     }
 }

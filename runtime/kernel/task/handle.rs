@@ -8,10 +8,11 @@ use std::ops::Deref;
 use std::panic::Location;
 use std::sync::Arc;
 
+use super::attached::Waiter;
 use super::awaiting::{NOWHERE, push_waiter, remove_waiter};
 use super::current::{captured_context, drop_context, run_guarded_in};
 use super::error::TaskError;
-use super::header::{Header, TaskPtr, Waiter};
+use super::header::{Header, TaskPtr};
 use super::offers::wake_all;
 use super::state::{CANCEL, CANCELLED, CONTEXT, DONE, HEARD_OF, JOIN, OUTPUT, PANICKED, UNSEEN_PANIC};
 use super::{callback::Callback, raw, step};
@@ -67,7 +68,7 @@ impl TaskRef {
     /// `task.get_name()`.
     #[must_use]
     pub fn name(&self) -> Arc<str> {
-        let set = self.header().side_if_any(|side| side.name.clone()).flatten();
+        let set = self.header().attached.side_if_any(|side| side.name.clone()).flatten();
         set.unwrap_or_else(|| format!("Task-{}", self.id()).into())
     }
 
@@ -77,7 +78,7 @@ impl TaskRef {
     /// `task.set_name(name)`.
     pub fn set_name(&self, name: impl Into<Arc<str>>) {
         let name = name.into();
-        self.header().side(|side| side.name = Some(name));
+        self.header().attached.side(|side| side.name = Some(name));
     }
 
     /// Whether the task has ended: with a value, by cancellation or by a panic.
@@ -142,7 +143,7 @@ impl TaskRef {
         if self.done() {
             return false;
         }
-        let former = header.side(|side| {
+        let former = header.attached.side(|side| {
             side.cancelling = side.cancelling.saturating_add(1);
             mem::replace(&mut side.message, message)
         });
@@ -163,7 +164,7 @@ impl TaskRef {
     /// Says why the task, whose step runs, is about to end as cancelled without having been asked to.
     pub(crate) fn ends_because(&self, message: impl Into<Arc<str>>) {
         let message = message.into();
-        let former = self.header().side(|side| side.message.replace(message));
+        let former = self.header().attached.side(|side| side.message.replace(message));
         drop(former);
     }
 
@@ -174,7 +175,7 @@ impl TaskRef {
     /// `task.cancelling()`.
     #[must_use]
     pub fn cancelling(&self) -> u32 {
-        self.header().side_if_any(|side| side.cancelling).unwrap_or(0)
+        self.header().attached.side_if_any(|side| side.cancelling).unwrap_or(0)
     }
 
     /// Takes one request back and returns how many are left. At zero, a request that was not delivered
@@ -183,7 +184,7 @@ impl TaskRef {
     /// # asyncio
     /// `task.uncancel()`.
     pub fn uncancel(&self) -> u32 {
-        let left = self.header().side_if_any(|side| {
+        let left = self.header().attached.side_if_any(|side| {
             side.cancelling = side.cancelling.saturating_sub(1);
             side.cancelling
         });
@@ -267,15 +268,15 @@ impl TaskRef {
         if header.state.has(HEARD_OF) {
             return true;
         }
-        let is_known = header.side_if_any(|side| {
+        let is_known = header.attached.side_if_any(|side| {
             side.cancelling > 0 || side.waiters.as_ref().is_some_and(|waiters| !waiters.is_empty())
         });
-        header.joiner.get().is_some() || is_known == Some(true)
+        header.attached.joiner().is_some() || is_known == Some(true)
     }
 
     /// Which task this is, for a report.
     pub(crate) fn info(&self) -> TaskInfo {
-        let name = self.header().side_if_any(|side| side.name.clone()).flatten();
+        let name = self.header().attached.side_if_any(|side| side.name.clone()).flatten();
         TaskInfo { id: self.id(), name, location: self.location() }
     }
 

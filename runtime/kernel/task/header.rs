@@ -5,31 +5,25 @@
 
 use std::cell::Cell;
 use std::mem;
-use std::panic::Location;
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-use super::handle::TaskRef;
+use super::attached::Attached;
 use super::state::{State, Then};
 use super::waker;
 use crate::kernel::context::{Block, Home, Shared};
 use crate::kernel::home_cell::HomeCell;
 use crate::kernel::scheduler::memory::free_anywhere;
 use crate::kernel::scheduler::{Entry, EntryVtable, ReadyList};
-use crate::kernel::scope::delivery::Offer;
-use crate::kernel::variables::Context;
 
-/// See the module's description. 72 bytes on 64-bit machines (asserted in `raw.rs`).
+/// See the module's description. 64 bytes on 64-bit machines (asserted in `raw.rs`).
 #[repr(C)]
 pub(crate) struct Header {
     /// First, so that the FIFO's pointer is the task's.
     entry: Entry,
     home: NonNull<Block>,
     pub(super) state: State,
-    /// The first awaiter, if it is a task of this loop: counted like a waker of it.
-    pub(super) joiner: Cell<Option<TaskPtr>>,
-    side: Cell<Option<Box<Side>>>,
+    pub(super) attached: Attached,
     pub(super) id: u64,
     /// Place in the loop's table of live tasks.
     pub(super) live: Cell<u32>,
@@ -57,33 +51,6 @@ pub(super) struct TaskVtable {
     pub(super) layout: std::alloc::Layout,
 }
 
-/// What few tasks need.
-#[derive(Default)]
-pub(super) struct Side {
-    /// `Arc`, not `Rc`: the box may be dropped on another thread once the task has ended.
-    pub(super) name: Option<Arc<str>>,
-    /// Where it was created, of a task that has panicked, in debug mode.
-    pub(super) location: Option<&'static Location<'static>>,
-    /// `cancel()` calls less `uncancel()` calls.
-    pub(super) cancelling: u32,
-    pub(super) message: Option<Arc<str>>,
-    /// Awaiters and callbacks in order of registration.
-    pub(super) waiters: Option<Vec<(u64, Waiter)>>,
-    /// Wide enough never to come round: whoever polls a join again and again enters the list each time.
-    pub(super) next_waiter: u64,
-    /// The task's offer that stays open into the next step.
-    pub(super) offer: Option<Offer>,
-    /// What its steps run in. It is of this thread, and is taken out before the box may be dropped elsewhere.
-    pub(super) context: Option<Context>,
-}
-
-/// Somebody who wants to know when a task is done.
-pub(super) enum Waiter {
-    Awaiter(Waker),
-    /// With the context that it is to run in.
-    Callback(Box<dyn FnOnce(&TaskRef)>, Option<Context>),
-}
-
 /// A pointer to a task's header.
 ///
 /// It is as careless as any pointer: the holder knows why the task is alive.
@@ -98,29 +65,11 @@ impl Header {
             entry: unsafe { Entry::new(std::ptr::from_ref(vtable).cast()) },
             home,
             state: State::new(),
-            joiner: Cell::new(None),
-            side: Cell::new(None),
+            attached: Attached::nothing(),
             id,
             live: Cell::new(u32::MAX),
             root: Cell::new(crate::kernel::scope::tree::NIL),
         }
-    }
-
-    /// Reads or changes the side box, made on first use. `f` must not run foreign code: the box is out of
-    /// its place meanwhile.
-    pub(super) fn side<R>(&self, f: impl FnOnce(&mut Side) -> R) -> R {
-        let mut side = self.side.take().unwrap_or_default();
-        let result = f(&mut side);
-        self.side.set(Some(side));
-        result
-    }
-
-    /// As [`side`](Self::side), if there is one.
-    pub(super) fn side_if_any<R>(&self, f: impl FnOnce(&mut Side) -> R) -> Option<R> {
-        let mut side = self.side.take()?;
-        let result = f(&mut side);
-        self.side.set(Some(side));
-        Some(result)
     }
 }
 
@@ -251,7 +200,7 @@ impl TaskPtr {
         let (layout, block) = unsafe { (self.vtable().layout, (*self.0.as_ptr()).home) };
         // SAFETY: at home, so the side box may be dropped here; the stage is empty: a task is freed only
         // when it is done, and its output goes with the `Task` or at the end if there is none.
-        drop(unsafe { self.header() }.side.take());
+        unsafe { self.header() }.attached.drop_side();
         // SAFETY: the header's reference keeps the block.
         match unsafe { block.as_ref() }.home_if_current() {
             // SAFETY: `allocate` of this very loop made it, with this layout.
@@ -272,7 +221,7 @@ impl TaskPtr {
         let (layout, block) = unsafe { (self.vtable().layout, (*self.0.as_ptr()).home) };
         // SAFETY: ours alone. What is left in the box is plain or `Send`: the waiters were taken out when
         // the task ended, the context then or with its `Task`, before the counts could be merged.
-        drop(unsafe { self.header() }.side.take());
+        unsafe { self.header() }.attached.drop_side();
         // SAFETY: `allocate` made it, with this layout.
         unsafe { free_anywhere(self.0.cast(), layout) };
         // SAFETY: the header's own reference to its block.
@@ -287,51 +236,5 @@ impl TaskPtr {
     pub(super) unsafe fn borrowed_waker(self) -> mem::ManuallyDrop<Waker> {
         // SAFETY: the data is a header's address, as this vtable expects; not counted, hence not dropped.
         mem::ManuallyDrop::new(unsafe { Waker::new(self.as_data(), &waker::VTABLE) })
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use std::cell::Cell;
-    use std::rc::Rc;
-
-    /// So often has somebody entered the list of those who wait for the task.
-    fn after_many_waits(task: &super::TaskRef) {
-        task.header().side(|side| side.next_waiter = (u32::MAX - 1).into());
-    }
-
-    #[test]
-    fn waiters_are_told_apart_after_any_number_of_waits() {
-        crate::run(async {
-            let task = crate::create_task(crate::yield_now());
-            let called = Rc::new(Cell::new(0));
-            let first = task.add_done_callback(|_| ());
-            after_many_waits(&task);
-            let add = |count: u32| {
-                let called = called.clone();
-                task.add_done_callback(move |_| called.set(called.get() + count))
-            };
-            let _kept: Vec<_> = (0..5).map(|_| add(1)).collect();
-            assert!(task.remove_done_callback(add(10)) && task.remove_done_callback(first));
-            assert!((&task).await.is_ok());
-            crate::yield_now().await;
-            assert_eq!(called.get(), 5);
-        });
-    }
-
-    #[test]
-    fn a_callback_id_of_another_task_removes_nobody() {
-        crate::run(async {
-            let task = crate::create_task(crate::yield_now());
-            let other = crate::create_task(crate::yield_now());
-            let id = other.add_done_callback(|_| ());
-            let called = Rc::new(Cell::new(false));
-            let sets = called.clone();
-            task.add_done_callback(move |_| sets.set(true));
-            assert!(!task.remove_done_callback(id));
-            assert!(task.await.is_ok() && other.await.is_ok());
-            crate::yield_now().await;
-            assert!(called.get());
-        });
     }
 }

@@ -21,6 +21,7 @@
 //!
 //! A callback (`callback.rs`) is the other kind of entry in the FIFO.
 
+mod attached;
 mod awaiting;
 pub(crate) mod callback;
 mod cancel;

@@ -29,7 +29,7 @@ union Stage<F: Future> {
 }
 
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<Header>() <= 72, "the budget of a task's header");
+const _: () = assert!(size_of::<Header>() == 64, "the budget of a task's header");
 
 /// The vtable of futures of type `F`.
 struct OfType<F>(std::marker::PhantomData<F>);

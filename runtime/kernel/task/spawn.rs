@@ -166,7 +166,7 @@ unsafe fn begin(task: TaskPtr, loop_ref: &LoopRef, home: &Home, builder: TaskBui
     // SAFETY: alive.
     let header = unsafe { task.header() };
     if name.is_some() {
-        header.side(|side| side.name = name);
+        header.attached.side(|side| side.name = name);
     }
     if let Some(context) = context.or_else(context_for_child) {
         header.set_context(context);

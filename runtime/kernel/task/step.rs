@@ -8,12 +8,13 @@ use std::panic::{self, AssertUnwindSafe};
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
+use super::attached::Waiter;
 use super::callback;
 use super::cancel;
 use super::current::{drop_context, enter_guarded, leave_guarded, run_guarded_in};
 use super::error::{CancelledError, Panic, SeenPanic, TaskError};
 use super::handle::TaskRef;
-use super::header::{TaskPtr, Waiter};
+use super::header::TaskPtr;
 use super::state::{
     CANCEL, CANCELLED, CONTEXT, DONE, FUTURE, JOIN, OFFER, OUTPUT, PANICKED, QUEUED, STARTED, Then,
     UNSEEN_PANIC, WOKEN,
@@ -165,7 +166,7 @@ unsafe fn end_panicked(task: TaskPtr, payload: Box<dyn Any + Send>) {
     // SAFETY: alive.
     if let Some(home) = unsafe { task.block() }.home_if_current().filter(|home| home.debug.is_on()) {
         let live = home.live.borrow().get(header.live.get() as usize).copied();
-        header.side(|side| side.location = live.map(|live| live.location));
+        header.attached.side(|side| side.location = live.map(|live| live.location));
     }
     // SAFETY: the caller's duty.
     unsafe { drop_future(task, "a destructor panicked while its task was panicking") };
@@ -188,7 +189,7 @@ pub(super) unsafe fn end_cancelled(task: TaskPtr) {
     unsafe { drop_future(task, "a destructor panicked while its task was cancelled") };
     // SAFETY: alive.
     let header = unsafe { task.header() };
-    let message = header.side_if_any(|side| side.message.clone()).flatten();
+    let message = header.attached.side_if_any(|side| side.message.clone()).flatten();
     header.state.set(CANCELLED);
     // SAFETY: the future is gone and there is no output.
     unsafe { (task.vtable().store_error)(task, TaskError::Cancelled(CancelledError::new(message))) };
@@ -227,14 +228,14 @@ pub(super) unsafe fn finish(task: TaskPtr, home: &Home) {
             guarded("a waker panicked when it was dropped", || drop(waker));
         }
     }
-    if let Some(joiner) = header.joiner.take() {
+    if let Some(joiner) = header.attached.take_joiner() {
         // SAFETY: a joiner is counted like a waker, at home, and is a task of this loop.
         unsafe {
             joiner.wake_at_home(&home.ready);
             joiner.release_at_home();
         }
     }
-    if let Some(waiters) = header.side_if_any(|side| side.waiters.take()).flatten() {
+    if let Some(waiters) = header.attached.side_if_any(|side| side.waiters.take()).flatten() {
         // SAFETY: the caller's duty.
         unsafe { tell(task, home, waiters) };
     }
@@ -305,7 +306,7 @@ unsafe fn report_unseen(task: TaskPtr, panic: Panic) {
     // SAFETY: the caller's duty.
     let task = unsafe { TaskRef::of(task) };
     let (name, payload) = (task.name(), panic.into_payload());
-    let created_at = task.header().side_if_any(|side| side.location).flatten();
+    let created_at = task.header().attached.side_if_any(|side| side.location).flatten();
     run_guarded_in(task.context_if_any().as_ref(), || {
         let context = ErrorContext::new("a task panicked and nobody awaited it", &*payload, Some(&name));
         report(&context.created_at(created_at));
