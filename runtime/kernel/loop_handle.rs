@@ -12,7 +12,6 @@ use super::proxy::LoopProxy;
 use super::task::callback::{Callback, Handle};
 use super::task::{Task, TaskBuilder, TaskRef, captured_context, live_tasks, spawn, spawn_with};
 use super::timer_handle::TimerHandle;
-use super::timers::Alarm;
 use super::variables::Context;
 
 const CLOSED: &str = "the event loop is closed; keep the EventLoop alive as long as its handles are used";
@@ -151,7 +150,7 @@ impl LoopHandle {
         let handle = callback.handle();
         let key = self.loop_ref.with(|home| {
             (!home.closing.get()).then(|| {
-                let key = home.timers.insert(home.time.ns(when), Alarm::Call(callback.into_claim()));
+                let key = home.timers.insert(home.time.ns(when), callback.into_alarm());
                 home.ring_if_idle(self.loop_ref.cell().shared());
                 key
             })

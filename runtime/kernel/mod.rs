@@ -80,10 +80,10 @@ pub(crate) use scope::delivery::Delivery;
 pub(crate) use slots::Who;
 pub(crate) use source::{Done, Reading, Source, Writing};
 pub(crate) use task::{
-    SeenPanic, captured_context, current_context, current_context_to_set, current_task, current_task_id,
-    probe_tasks, run_in, tell_of_own_lock, travelling_context,
+    SeenPanic, alarm_for, captured_context, current_context, current_context_to_set, current_task,
+    current_task_id, probe_tasks, run_in, tell_of_own_lock, travelling_context,
 };
-pub(crate) use timers::{Alarm, Look, TimerKey};
+pub(crate) use timers::{Look, TimerKey};
 pub(crate) use twin::Twin;
 pub(crate) use variables::{Held, Identity, Key, Travelling, Value, Variable};
 pub(crate) use wait_list::{Line, Place, Standing, WaitKey, WaitList, call_each};

@@ -34,7 +34,5 @@ pub(super) fn fire_timers(home: &Home) -> bool {
 
 #[inline(never)]
 fn fire_due(home: &Home) -> bool {
-    home.timers.fire(home.time.now_ns(), &home.ready, |waker| {
-        guarded("a waker panicked", || waker.wake());
-    })
+    home.timers.fire(home.time.now_ns(), &home.ready)
 }

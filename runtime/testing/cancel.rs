@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::probe::{Probe, Progress};
 use super::scenario::{Ended, How, Interruption, Run, Scenario};
 use super::seed;
-use crate::kernel::{Alarm, Clock, EventLoop, LoopHandle, Panic, RunError, TaskError, spawn_here};
+use crate::kernel::{Clock, EventLoop, LoopHandle, Panic, RunError, TaskError, spawn_here};
 use crate::sync::Promise;
 use crate::time::secs;
 
@@ -256,7 +256,7 @@ fn nothing_is_left(handle: &LoopHandle) -> Result<(), String> {
     let mut sleepers = 0;
     // The callbacks of timers may be left: a scenario need not wait for all that it has set.
     while let Some(alarm) = handle.loop_ref().with(|home| home.timers.take_any()).flatten() {
-        sleepers += usize::from(matches!(alarm, Alarm::Wake(_)));
+        sleepers += usize::from(alarm.is_waker());
     }
     match (scopes, sleepers, waiting) {
         (0, 0, 0) => Ok(()),

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::now;
-use crate::kernel::{Alarm, Look, TimerKey, far_from, probe, with_current};
+use crate::kernel::{Look, TimerKey, alarm_for, far_from, probe, with_current};
 
 /// The future of [`sleep`] and [`sleep_until`].
 #[derive(Debug)]
@@ -151,9 +151,9 @@ impl Sleep {
     }
 
     fn arm(&mut self, cx: &Context<'_>) {
-        let waker = cx.waker().clone();
+        let alarm = alarm_for(cx.waker());
         let armed = with_current(|block, home| {
-            let key = home.timers.insert(home.time.ns(self.deadline), Alarm::Wake(waker));
+            let key = home.timers.insert(home.time.ns(self.deadline), alarm);
             Packed::armed(block.shared().id as u32, key)
         });
         self.state = armed.expect("sleep() needs a running loop: await it inside of evloop::run");
@@ -203,8 +203,8 @@ impl Future for Sleep {
                         return Poll::Ready(());
                     }
                     Some(Look::WakesAnother) => {
-                        let waker = cx.waker().clone();
-                        drop(with_current(|_, home| home.timers.replace(key, waker)));
+                        let alarm = alarm_for(cx.waker());
+                        drop(with_current(|_, home| home.timers.replace(key, alarm)));
                     }
                     // It was moved to another loop: the old timer stays until due, harmless.
                     None => this.arm(cx),

@@ -7,6 +7,7 @@
 //! A *batch* is what was ready when it began: the list is taken whole, and what becomes ready meanwhile
 //! starts a new one. The scheduler knows neither tasks nor timers nor I/O; it sees entries.
 
+pub(crate) mod alarm;
 pub(crate) mod inbox;
 #[cfg(all(test, loom))]
 mod loom;
@@ -14,25 +15,28 @@ pub(crate) mod memory;
 pub(crate) mod shuffle;
 
 use std::cell::Cell;
-use std::mem;
 use std::ptr::NonNull;
 
 use super::debug::{Debug, Step};
+use alarm::{AlarmVtable, Alarmed};
 use shuffle::Disorder;
 
 /// The head of everything that can stand in the FIFO. Tasks and callbacks begin with it.
 #[repr(C)]
 pub(crate) struct Entry {
+    /// The vtable: first, so that an alarm may be set for an entry. A pointer, not a reference: a kind may keep more
+    /// behind the `EntryVtable` than the scheduler sees, and reach it from here.
+    head: Alarmed,
     next: Cell<Option<NonNull<Entry>>>,
-    /// A pointer, not a reference: a kind may keep more behind the `EntryVtable` than the scheduler sees,
-    /// and reach it from here.
-    vtable: *const EntryVtable,
 }
 
 /// What the scheduler may do with an entry. All functions take the entry's first address and may free
 /// it; all but `discard_abroad` are called at home only. None of them unwinds: they catch what foreign code
 /// throws.
+#[repr(C)]
 pub(crate) struct EntryVtable {
+    /// What happens at a time.
+    pub(crate) alarm: AlarmVtable,
     /// Its turn has come. Owns the list's claim on the entry.
     pub(crate) run: unsafe fn(NonNull<Entry>),
     /// The loop ends: drop what it holds without running it. Owns the list's claim on the entry.
@@ -50,19 +54,20 @@ impl Entry {
     /// `vtable` points to an `EntryVtable` that lives for ever, and its functions fit what this becomes
     /// the head of.
     pub(crate) const unsafe fn new(vtable: *const EntryVtable) -> Self {
-        Self { next: Cell::new(None), vtable }
+        // SAFETY: an `EntryVtable` begins with an `AlarmVtable` (`repr(C)`); the rest is the caller's duty.
+        Self { head: unsafe { Alarmed::new(vtable.cast()) }, next: Cell::new(None) }
     }
 
     /// What `new` was given, with all that may stand behind it.
     #[inline]
     pub(crate) fn vtable_ptr(&self) -> *const EntryVtable {
-        self.vtable
+        self.head.vtable_ptr().cast()
     }
 
     #[inline]
     fn vtable(&self) -> &'static EntryVtable {
         // SAFETY: the duty of `new`.
-        unsafe { &*self.vtable }
+        unsafe { &*self.vtable_ptr() }
     }
 }
 
@@ -204,32 +209,6 @@ impl Drop for ReadyList {
     /// schedule again. Each entry keeps the loop's block, so one that stayed would keep it for ever.
     fn drop(&mut self) {
         self.discard_all();
-    }
-}
-
-/// A claim on an entry that is in no list: it is either scheduled or, when dropped, discarded. At home.
-pub(crate) struct Claim(NonNull<Entry>);
-
-impl Claim {
-    /// # Safety
-    /// This is home, the entry is alive and in no list, and the caller gives one claim on it away.
-    pub(crate) unsafe fn new(entry: NonNull<Entry>) -> Self {
-        Self(entry)
-    }
-
-    /// Appends the entry to `ready`.
-    pub(crate) fn schedule(self, ready: &ReadyList) {
-        let entry = self.0;
-        mem::forget(self);
-        // SAFETY: the claim that `new` was given is passed on.
-        unsafe { ready.push(entry) };
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        // SAFETY: the claim that `new` was given is used up here.
-        unsafe { (self.0.as_ref().vtable().discard)(self.0) };
     }
 }
 

@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ptr::NonNull;
 
-use super::{Claim, Entry, EntryVtable, Letter, ReadyList};
+use super::alarm::{Alarm, AlarmVtable, Alarmed};
+use super::{Entry, EntryVtable, Letter, ReadyList};
 use crate::kernel::debug::Step;
 
 thread_local! {
@@ -21,7 +22,9 @@ struct Probe {
     list: *const ReadyList,
 }
 
-static VTABLE: EntryVtable = EntryVtable { run, discard, deliver, discard_abroad: discard, describe };
+static VTABLE: EntryVtable =
+    EntryVtable { alarm: ALARM, run, discard, deliver, discard_abroad: discard, describe };
+const ALARM: AlarmVtable = AlarmVtable { ring, give_up, wakes: |_, _| false, is_waker: false };
 
 unsafe fn describe(_: NonNull<Entry>) -> Step {
     Step::Callback(None)
@@ -54,6 +57,16 @@ unsafe fn discard(entry: NonNull<Entry>) {
     unsafe { end(entry, false) };
 }
 
+unsafe fn ring(this: NonNull<Alarmed>, ready: &ReadyList) {
+    // SAFETY: the alarm's claim is passed on.
+    unsafe { ready.push(this.cast()) };
+}
+
+unsafe fn give_up(this: NonNull<Alarmed>) {
+    // SAFETY: the alarm's claim.
+    unsafe { end(this.cast(), false) };
+}
+
 unsafe fn deliver(entry: NonNull<Entry>, ready: &ReadyList) {
     // SAFETY: the letter's claim is passed on.
     unsafe { ready.push(entry) };
@@ -82,15 +95,15 @@ fn a_batch_is_what_was_ready_in_order_and_nothing_is_lost() {
                     // SAFETY: at home, in no list, one claim that is given away.
                     0 => unsafe { Letter::new(entry).deliver(&list) },
                     // SAFETY: as above.
-                    1 => unsafe { Claim::new(entry) }.schedule(&list),
+                    1 => unsafe { Alarm::new(entry.cast()) }.ring(&list),
                     // SAFETY: as above.
                     _ => unsafe { list.push(entry) },
                 }
             } else if action == 5 {
                 id += 1;
                 // SAFETY: as above.
-                drop(unsafe { Claim::new(probe(id, &list)) });
-                assert_eq!(LOG.take(), [(id, false)], "a claim that is dropped is discarded");
+                drop(unsafe { Alarm::new(probe(id, &list).cast()) });
+                assert_eq!(LOG.take(), [(id, false)], "an alarm that is dropped gives its claim up");
             } else {
                 // Some of the entries push another one, which must wait for the next batch.
                 let pushed: Vec<u64> = (0..below(3).min(model.len() as u64)).map(|n| id + 1 + n).collect();

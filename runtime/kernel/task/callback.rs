@@ -13,7 +13,8 @@ use super::current::{drop_context, run_callback_in};
 use crate::kernel::context::{BUDGET, Home, with_current};
 use crate::kernel::debug::Step;
 use crate::kernel::report::guarded;
-use crate::kernel::scheduler::{Claim, Entry, EntryVtable, Letter, ReadyList};
+use crate::kernel::scheduler::alarm::{Alarm, AlarmVtable, Alarmed};
+use crate::kernel::scheduler::{Entry, EntryVtable, Letter, ReadyList};
 use crate::kernel::variables::Context;
 
 #[repr(C)]
@@ -38,9 +39,18 @@ struct Node<F> {
 
 struct OfType<F>(PhantomData<F>);
 
+/// A callback at a time: the alarm's claim becomes the FIFO's.
+const ALARM: AlarmVtable = AlarmVtable { ring, give_up, wakes: |_, _| false, is_waker: false };
+
 impl<F: FnOnce() + 'static> OfType<F> {
-    const VTABLE: EntryVtable =
-        EntryVtable { run: run::<F>, discard, deliver, discard_abroad: discard_abroad::<F>, describe };
+    const VTABLE: EntryVtable = EntryVtable {
+        alarm: ALARM,
+        run: run::<F>,
+        discard,
+        deliver,
+        discard_abroad: discard_abroad::<F>,
+        describe,
+    };
 }
 
 /// A callback that is in no queue yet, with one claim on it.
@@ -90,17 +100,20 @@ impl Callback {
         Handle { node: self.node, not_send: PhantomData }
     }
 
-    /// Gives the claim to whoever schedules it later.
-    pub(crate) fn into_claim(self) -> Claim {
+    /// Lets it be called when an alarm rings.
+    pub(crate) fn into_alarm(self) -> Alarm {
         let node = self.node;
         std::mem::forget(self);
-        // SAFETY: alive and in no list, at home (`Callback` is `!Send`), and its claim is passed on.
-        unsafe { Claim::new(node) }
+        // SAFETY: alive and in no list, an entry begins with the head of an alarm, and its claim is passed on.
+        unsafe { Alarm::new(node.cast()) }
     }
 
     /// Puts it at the end of the FIFO.
     pub(crate) fn schedule(self, home: &Home) {
-        self.into_claim().schedule(&home.ready);
+        let node = self.node;
+        std::mem::forget(self);
+        // SAFETY: alive and in no list, at home (`Callback` is `!Send`), and its claim is passed on.
+        unsafe { home.ready.push(node) };
     }
 }
 
@@ -190,6 +203,16 @@ unsafe fn discard(node: NonNull<Entry>) {
         (head.drop_closure)(node);
         release(node);
     }
+}
+
+unsafe fn ring(this: NonNull<Alarmed>, ready: &ReadyList) {
+    // SAFETY: `into_alarm` gave the node away, at home, in no list, with the claim that is passed on here.
+    unsafe { ready.push(this.cast()) };
+}
+
+unsafe fn give_up(this: NonNull<Alarmed>) {
+    // SAFETY: as in `ring`.
+    unsafe { discard(this.cast()) };
 }
 
 unsafe fn deliver(node: NonNull<Entry>, ready: &ReadyList) {

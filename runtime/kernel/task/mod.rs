@@ -21,6 +21,7 @@
 //!
 //! A callback (`callback.rs`) is the other kind of entry in the FIFO.
 
+mod alarm;
 mod attached;
 mod awaiting;
 pub(crate) mod callback;
@@ -40,6 +41,7 @@ mod state;
 mod step;
 mod waker;
 
+pub(crate) use alarm::alarm_for;
 pub(crate) use awaiting::Awaiting;
 pub(crate) use cancel::current_root;
 pub(crate) use current::{

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 
 use super::header::{Header, TaskPtr, TaskVtable};
 use super::state::{FUTURE, OUTPUT};
-use super::{TaskError, step};
+use super::{TaskError, step, waker};
 use crate::kernel::context::{Home, Live, LoopRef};
 use crate::kernel::scheduler::EntryVtable;
 
@@ -37,6 +37,7 @@ struct OfType<F>(std::marker::PhantomData<F>);
 impl<F: Future> OfType<F> {
     const VTABLE: TaskVtable = TaskVtable {
         entry: EntryVtable {
+            alarm: waker::ALARM,
             run: step::run,
             discard: step::discard,
             deliver: step::deliver,

@@ -1,7 +1,7 @@
 //! Deadlines and what happens at them.
 //!
-//! The wheel orders; this module says what an entry is: a waker, or a claim on a callback. It reads no
-//! clock: `now` is an argument. Nothing is woken while the wheel is borrowed.
+//! The wheel orders; here its entries are alarms. It reads no clock: `now` is an argument. No alarm rings or is dropped
+//! while the wheel is borrowed.
 
 pub(crate) mod wheel;
 
@@ -11,13 +11,8 @@ use std::task::Waker;
 pub(crate) use wheel::TimerKey;
 use wheel::Wheel;
 
-use super::scheduler::{Claim, ReadyList};
-
-/// What happens at a deadline.
-pub(crate) enum Alarm {
-    Wake(Waker),
-    Call(Claim),
-}
+use super::scheduler::ReadyList;
+use super::scheduler::alarm::Alarm;
 
 pub(crate) struct Timers {
     wheel: RefCell<Wheel<Alarm>>,
@@ -49,16 +44,18 @@ impl Timers {
     pub(crate) fn look(&self, key: TimerKey, waker: &Waker) -> Look {
         match self.wheel.borrow_mut().get_mut(key) {
             None => Look::Fired,
-            Some(Alarm::Wake(own)) if own.will_wake(waker) => Look::Waiting,
+            Some(own) if own.wakes(waker) => Look::Waiting,
             Some(_) => Look::WakesAnother,
         }
     }
 
-    /// Lets the alarm wake `waker`; returns what it did before, to be dropped outside of the borrow.
-    pub(crate) fn replace(&self, key: TimerKey, waker: Waker) -> Option<Alarm> {
-        let mut wheel = self.wheel.borrow_mut();
-        let alarm = wheel.get_mut(key)?;
-        Some(std::mem::replace(alarm, Alarm::Wake(waker)))
+    /// Puts another alarm into the place of one that has not fired yet; returns the one that is not needed, to be
+    /// dropped outside of the borrow.
+    pub(crate) fn replace(&self, key: TimerKey, alarm: Alarm) -> Alarm {
+        match self.wheel.borrow_mut().get_mut(key) {
+            Some(own) => std::mem::replace(own, alarm),
+            None => alarm,
+        }
     }
 
     /// The earliest deadline; after a cancel it may be too early, never too late.
@@ -66,19 +63,15 @@ impl Timers {
         self.wheel.borrow_mut().next_deadline()
     }
 
-    /// Fires all that is due, in order of deadline and insertion; `wake` guards the loop against wakers.
-    /// Says whether anything was due.
-    pub(crate) fn fire(&self, now_ns: u64, ready: &ReadyList, wake: impl Fn(Waker)) -> bool {
+    /// Rings all alarms that are due, in order of deadline and insertion. Says whether anything was due.
+    pub(crate) fn fire(&self, now_ns: u64, ready: &ReadyList) -> bool {
         let mut any = false;
         loop {
             // Not in the loop's head: the borrow has to end before foreign wakers run.
             let due = self.wheel.borrow_mut().pop_due(now_ns);
             let Some(alarm) = due else { return any };
             any = true;
-            match alarm {
-                Alarm::Wake(waker) => wake(waker),
-                Alarm::Call(claim) => claim.schedule(ready),
-            }
+            alarm.ring(ready);
         }
     }
 
