@@ -17,21 +17,20 @@ use crate::kernel::exception::panic_text;
 /// `except CancelledError` is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CancelledError {
-    /// Twice behind a pointer, so that it takes one word: every task has room for an error.
-    message: Option<Arc<Arc<str>>>,
+    message: Option<Arc<str>>,
 }
 
 impl CancelledError {
     /// An error with a message or without.
     #[must_use]
     pub fn new(message: Option<Arc<str>>) -> Self {
-        Self { message: message.map(Arc::new) }
+        Self { message }
     }
 
     /// The message given to [`cancel_with`](crate::TaskRef::cancel_with), if any.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
-        self.message.as_deref().map(|message| &**message)
+        self.message.as_deref()
     }
 }
 
@@ -111,10 +110,6 @@ pub enum TaskError {
     /// The task panicked.
     Panicked(Panic),
 }
-
-/// Each task without a value keeps room for this.
-#[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<Result<(), TaskError>>() == 16);
 
 impl TaskError {
     /// Whether the task was cancelled.

@@ -14,7 +14,7 @@ use super::current::{captured_context, drop_context, run_guarded_in};
 use super::error::TaskError;
 use super::header::{Header, TaskPtr};
 use super::offers::wake_all;
-use super::state::{CANCEL, CANCELLED, CONTEXT, DONE, HEARD_OF, JOIN, OUTPUT, PANICKED, UNSEEN_PANIC};
+use super::state::{CANCEL, CANCELLED, CONTEXT, DONE, FAILED, HEARD_OF, JOIN, OUTPUT, UNSEEN_PANIC};
 use super::{callback::Callback, raw, step};
 use crate::kernel::context::{Home, LoopRef, Visit, with_current};
 use crate::kernel::debug::{DebugReport, TaskInfo};
@@ -95,7 +95,7 @@ impl TaskRef {
 
     /// Whether the task has ended without a value: by cancellation or by a panic.
     pub(crate) fn failed(&self) -> bool {
-        self.header().state.has(CANCELLED | PANICKED)
+        self.header().state.has(FAILED)
     }
 
     /// Asks the task to end; returns `false` if it has ended already.
@@ -412,10 +412,13 @@ impl<T> Task<T> {
         header.state.clear(UNSEEN_PANIC);
         // SAFETY: alive.
         let task = self.task.task;
-        // SAFETY: the place of a `Result<T, TaskError>`: `Task<T>` is only made for futures of output `T`.
-        // OUTPUT says that it is there, and it stays until it is taken, which needs `&mut self` or `self`.
-        let output = unsafe { (task.vtable().output)(task).cast::<Result<T, TaskError>>().as_ref() };
-        Some(output.as_ref())
+        if header.state.has(FAILED) {
+            // SAFETY: OUTPUT and FAILED say that there is an error, and it stays until it is taken, which needs
+            // `&mut self` or `self`.
+            return Some(Err(unsafe { raw::error_place(task).as_ref() }));
+        }
+        // SAFETY: the place of a `T`: `Task<T>` is only made for futures of output `T`. It stays as an error does.
+        Some(Ok(unsafe { (task.vtable().output)(task).cast::<T>().as_ref() }))
     }
 
     /// Takes the output, if the task has ended and nobody took it before.
@@ -427,8 +430,12 @@ impl<T> Task<T> {
         }
         header.state.clear(OUTPUT | UNSEEN_PANIC);
         let task = self.task.task;
-        // SAFETY: as in `result`; read once, since OUTPUT is cleared.
-        Some(unsafe { (task.vtable().output)(task).cast::<Result<T, TaskError>>().read() })
+        if header.state.has(FAILED) {
+            // SAFETY: as in `result`; read once, since OUTPUT is cleared.
+            return Some(Err(*unsafe { raw::error_place(task).read() }));
+        }
+        // SAFETY: as above.
+        Some(Ok(unsafe { (task.vtable().output)(task).cast::<T>().read() }))
     }
 }
 

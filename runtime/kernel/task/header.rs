@@ -42,11 +42,9 @@ pub(super) struct TaskVtable {
     pub(super) poll: unsafe fn(TaskPtr, &mut std::task::Context<'_>) -> Poll<()>,
     /// Drops the future. # Safety: at home, the stage holds the future.
     pub(super) drop_future: unsafe fn(TaskPtr),
-    /// Stores an error as the output. # Safety: at home, the stage is empty.
-    pub(super) store_error: unsafe fn(TaskPtr, super::TaskError),
-    /// Drops the output; an error is handed out. # Safety: at home, the stage holds the output.
-    pub(super) drop_output: unsafe fn(TaskPtr) -> Option<super::TaskError>,
-    /// The output's place, a `Result<F::Output, TaskError>`.
+    /// Drops the value that the future has left. # Safety: at home, the stage holds it, and the flags say no more.
+    pub(super) drop_output: unsafe fn(TaskPtr),
+    /// The stage's place: a value of the future's output, or a `Box<TaskError>`. # Safety: alive.
     pub(super) output: unsafe fn(TaskPtr) -> NonNull<()>,
     pub(super) layout: std::alloc::Layout,
 }

@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
 use super::header::{Header, TaskPtr, TaskVtable};
-use super::state::{FUTURE, OUTPUT};
+use super::state::{FAILED, FUTURE, OUTPUT};
 use super::{TaskError, step, waker};
 use crate::kernel::context::{Home, Live, LoopRef};
 use crate::kernel::scheduler::EntryVtable;
@@ -22,10 +22,13 @@ struct Cell<F: Future> {
     stage: UnsafeCell<Stage<F>>,
 }
 
-/// The flags [`FUTURE`] and [`OUTPUT`] say which one it is, or neither.
+/// The flags say which one it is: [`FUTURE`]; [`OUTPUT`], with [`FAILED`] if it is an error; or none.
 union Stage<F: Future> {
     future: ManuallyDrop<F>,
-    output: ManuallyDrop<Result<F::Output, TaskError>>,
+    output: ManuallyDrop<F::Output>,
+    /// In a box, so that no task is larger for what few of them leave.
+    #[expect(dead_code, reason = "the room is needed; written and read by its place, whatever the future's type")]
+    error: ManuallyDrop<Box<TaskError>>,
 }
 
 #[cfg(target_pointer_width = "64")]
@@ -46,7 +49,6 @@ impl<F: Future> OfType<F> {
         },
         poll: poll::<F>,
         drop_future: drop_future::<F>,
-        store_error: store_error::<F>,
         drop_output: drop_output::<F>,
         output: output::<F>,
         layout: Layout::new::<Cell<F>>(),
@@ -98,7 +100,9 @@ unsafe fn poll<F: Future>(task: TaskPtr, cx: &mut Context<'_>) -> Poll<()> {
     // SAFETY: still there: a poll cannot drop its own future.
     unsafe { drop_future::<F>(task) };
     // SAFETY: the stage is empty now.
-    unsafe { store::<F>(task, Ok(value)) };
+    unsafe { (&raw mut (*stage).output).write(ManuallyDrop::new(value)) };
+    // SAFETY: alive.
+    unsafe { task.state() }.set(OUTPUT);
     Poll::Ready(())
 }
 
@@ -112,31 +116,35 @@ unsafe fn drop_future<F: Future>(task: TaskPtr) {
     unsafe { ManuallyDrop::drop(&mut (*stage::<F>(task)).future) };
 }
 
-unsafe fn store<F: Future>(task: TaskPtr, output: Result<F::Output, TaskError>) {
-    // SAFETY: the stage is empty, by the caller's word; the fields of a union start at its address.
-    unsafe { (&raw mut (*stage::<F>(task)).output).write(ManuallyDrop::new(output)) };
-    // SAFETY: alive.
-    unsafe { task.state() }.set(OUTPUT);
-}
-
-unsafe fn store_error<F: Future>(task: TaskPtr, error: TaskError) {
+unsafe fn drop_output<F: Future>(task: TaskPtr) {
     // SAFETY: the vtable's duty.
-    unsafe { store::<F>(task, Err(error)) };
-}
-
-unsafe fn drop_output<F: Future>(task: TaskPtr) -> Option<TaskError> {
-    // SAFETY: alive.
-    let state = unsafe { task.state() };
-    debug_assert!(state.has(OUTPUT));
-    state.clear(OUTPUT);
-    // SAFETY: the vtable's duty; the flag says that it is not there any more.
-    let output = unsafe { ManuallyDrop::take(&mut (*stage::<F>(task)).output) };
-    output.err()
+    unsafe { ManuallyDrop::drop(&mut (*stage::<F>(task)).output) };
 }
 
 unsafe fn output<F: Future>(task: TaskPtr) -> NonNull<()> {
-    // SAFETY: the place of a union's field; not read here.
-    let place = unsafe { &raw mut (*stage::<F>(task)).output };
-    // SAFETY: inside the cell, hence not null.
-    unsafe { NonNull::new_unchecked(place.cast()) }
+    // The fields of a union start at its address.
+    // SAFETY: the address of a field is inside the cell, hence not null.
+    unsafe { NonNull::new_unchecked(stage::<F>(task).cast()) }
+}
+
+/// Leaves an error as the output.
+///
+/// # Safety
+/// At home, the stage is empty, and FAILED says that an error comes.
+pub(super) unsafe fn store_error(task: TaskPtr, error: TaskError) {
+    // SAFETY: alive.
+    let state = unsafe { task.state() };
+    debug_assert!(state.has(FAILED) && !state.has(FUTURE | OUTPUT));
+    // SAFETY: the stage is empty, and is large enough for the box, whatever its type.
+    unsafe { error_place(task).write(Box::new(error)) };
+    state.set(OUTPUT);
+}
+
+/// Where the error of a task that failed is.
+///
+/// # Safety
+/// The task is alive.
+pub(super) unsafe fn error_place(task: TaskPtr) -> NonNull<Box<TaskError>> {
+    // SAFETY: alive, hence its vtable may be called; the fields of a union start at its address.
+    unsafe { (task.vtable().output)(task).cast() }
 }

@@ -56,6 +56,8 @@ pub(super) const UNSEEN_PANIC: u32 = 1 << 10;
 
 /// Ended by a panic.
 pub(super) const PANICKED: u32 = 1 << 11;
+/// Ended with an error for an output.
+pub(super) const FAILED: u32 = CANCELLED | PANICKED;
 /// Somebody who needs no handle hears of its end: a group.
 pub(super) const HEARD_OF: u32 = 1 << 12;
 /// The side box has a context.

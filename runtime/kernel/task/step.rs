@@ -15,8 +15,9 @@ use super::current::{drop_context, enter_guarded, leave_guarded, run_guarded_in}
 use super::error::{CancelledError, Panic, SeenPanic, TaskError};
 use super::handle::TaskRef;
 use super::header::TaskPtr;
+use super::raw::{error_place, store_error};
 use super::state::{
-    CANCEL, CANCELLED, CONTEXT, DONE, FUTURE, JOIN, OFFER, OUTPUT, PANICKED, QUEUED, STARTED, Then,
+    CANCEL, CANCELLED, CONTEXT, DONE, FAILED, FUTURE, JOIN, OFFER, OUTPUT, PANICKED, QUEUED, STARTED, Then,
     UNSEEN_PANIC, WOKEN,
 };
 use crate::kernel::context::{BUDGET, Home};
@@ -177,7 +178,7 @@ unsafe fn end_panicked(task: TaskPtr, payload: Box<dyn Any + Send>) {
     // SAFETY: alive.
     unsafe { task.state() }.set(flags);
     // SAFETY: the future is gone and there is no output.
-    unsafe { (task.vtable().store_error)(task, TaskError::Panicked(panic)) };
+    unsafe { store_error(task, TaskError::Panicked(panic)) };
 }
 
 /// Ends the task as cancelled: drops the future and leaves the error.
@@ -192,7 +193,7 @@ pub(super) unsafe fn end_cancelled(task: TaskPtr) {
     let message = header.attached.side_if_any(|side| side.message.clone()).flatten();
     header.state.set(CANCELLED);
     // SAFETY: the future is gone and there is no output.
-    unsafe { (task.vtable().store_error)(task, TaskError::Cancelled(CancelledError::new(message))) };
+    unsafe { store_error(task, TaskError::Cancelled(CancelledError::new(message))) };
 }
 
 /// Drops the future if it is still there.
@@ -283,15 +284,21 @@ unsafe fn tell(task: TaskPtr, home: &Home, waiters: Vec<(u64, Waiter)>) {
 /// Alive, at home, the stage holds the output.
 pub(super) unsafe fn drop_output(task: TaskPtr) {
     let message = "a destructor panicked while a task's unclaimed output was dropped";
-    // SAFETY: the caller's duty.
-    let error = guarded(message, || unsafe { (task.vtable().drop_output)(task) }).flatten();
     // SAFETY: alive.
     let state = unsafe { task.state() };
+    debug_assert!(state.has(OUTPUT));
     let unseen = state.has(UNSEEN_PANIC);
-    state.clear(UNSEEN_PANIC);
-    match error {
+    // First the flags: if a destructor panics, what it left must not be dropped again.
+    state.clear(OUTPUT | UNSEEN_PANIC);
+    if !state.has(FAILED) {
+        // SAFETY: the caller's duty; the flags said that it is a value, and say that it is not there any more.
+        guarded(message, || unsafe { (task.vtable().drop_output)(task) });
+        return;
+    }
+    // SAFETY: as above: it is an error, and is read once.
+    match *unsafe { error_place(task).read() } {
         // SAFETY: the caller's duty.
-        Some(TaskError::Panicked(panic)) if unseen => unsafe { report_unseen(task, panic) },
+        TaskError::Panicked(panic) if unseen => unsafe { report_unseen(task, panic) },
         // The payload of a panic that was seen is foreign, too.
         seen => drop(guarded(message, || drop(seen))),
     }
