@@ -124,8 +124,8 @@ pub(crate) struct Home {
     pub(crate) eager: Cell<bool>,
     /// The number of the step that runs: no two have the same.
     pub(crate) step: Cell<u64>,
-    /// Steps of tasks made so far.
-    pub(crate) steps: Cell<u64>,
+    /// Steps made so far inside of others.
+    inner_steps: Cell<u64>,
     /// Batches run so far: asyncio's iterations.
     pub(crate) turns: Cell<u64>,
     /// Whether the loop is inside its turn; outside, whatever becomes ready has to ring the bell.
@@ -168,7 +168,7 @@ impl Home {
             is_inside: Cell::new(false),
             eager: Cell::new(false),
             step: Cell::new(0),
-            steps: Cell::new(0),
+            inner_steps: Cell::new(0),
             turns: Cell::new(0),
             turning: Cell::new(false),
             running: Cell::new(false),
@@ -197,9 +197,15 @@ impl Home {
     /// Numbers the step that begins.
     #[inline]
     pub(crate) fn begin_step(&self) {
-        let number = self.steps.get() + 1;
-        self.steps.set(number);
-        self.step.set(number);
+        self.step.set(self.step.get() + 1);
+    }
+
+    /// Numbers a step that begins inside of another, whose number it returns, to be set again at the end. They are
+    /// counted from the other end of the numbers.
+    pub(crate) fn begin_inner_step(&self) -> u64 {
+        let count = self.inner_steps.get() + 1;
+        self.inner_steps.set(count);
+        self.step.replace(u64::MAX - count)
     }
 
     /// A task number: unique in the process, increasing within the loop.

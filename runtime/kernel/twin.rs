@@ -6,14 +6,13 @@
 //! The memory may outlive the loop, be made in one loop (or in none) and be given back in another: a block of a free
 //! list is the allocator's own, of a rounded size.
 
-use std::alloc::Layout;
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
 
 use super::context::with_current;
-use super::scheduler::memory::{allocate_anywhere, free_anywhere};
+use super::scheduler::memory::{Room, allocate_anywhere, free_anywhere};
 
 /// One of the two owners of a value. It stays on its thread.
 pub(crate) struct Twin<T> {
@@ -29,14 +28,14 @@ struct Shared<T> {
 }
 
 impl<T> Twin<T> {
-    const LAYOUT: Layout = Layout::new::<Shared<T>>();
+    const ROOM: Room = Room::of::<Shared<T>>();
 
     /// Makes both owners of a value, which is made in its place. (If `make` panics, a block of memory is lost.)
     #[inline]
     pub(crate) fn pair(make: impl FnOnce() -> T) -> (Self, Self) {
-        let memory = with_current(|_, home| home.memory.allocate(Self::LAYOUT));
-        let shared = memory.unwrap_or_else(|| allocate_anywhere(Self::LAYOUT)).cast::<Shared<T>>();
-        // SAFETY: fresh memory of this layout.
+        let memory = with_current(|_, home| home.memory.allocate(Self::ROOM));
+        let shared = memory.unwrap_or_else(|| allocate_anywhere(Self::ROOM)).cast::<Shared<T>>();
+        // SAFETY: fresh memory for it.
         unsafe { shared.write(Shared { value: make(), is_single: Cell::new(false) }) };
         let twin = || Self { shared, owns: PhantomData };
         (twin(), twin())
@@ -70,12 +69,12 @@ impl<T> Twin<T> {
     unsafe fn free(memory: NonNull<Shared<T>>) {
         let memory = memory.cast();
         let is_freed = with_current(|_, home| {
-            // SAFETY: a free list's, or the same from `allocate_anywhere`, with this layout.
-            unsafe { home.memory.free(memory, Self::LAYOUT) }
+            // SAFETY: a free list's, or the same from `allocate_anywhere`, for this room.
+            unsafe { home.memory.free(memory, Self::ROOM) }
         });
         if is_freed.is_none() {
             // SAFETY: as above.
-            unsafe { free_anywhere(memory, Self::LAYOUT) };
+            unsafe { free_anywhere(memory, Self::ROOM) };
         }
     }
 }

@@ -30,32 +30,43 @@ struct Block {
     next: *mut Block,
 }
 
-/// What is really asked of the allocator for `layout`.
-#[inline]
-fn rounded(layout: Layout) -> Layout {
-    let align = layout.align().max(STEP);
-    let size = (layout.size().max(SMALLEST) + BESIDE).next_multiple_of(STEP) - BESIDE;
-    // Rounding a valid layout up by less than 16 bytes overflows only next to `isize::MAX`.
-    Layout::from_size_align(size, align).unwrap_or(layout)
+/// How much memory something takes, as a list gives it.
+#[derive(Clone, Copy)]
+pub(crate) struct Room {
+    /// What is really asked of the allocator.
+    rounded: Layout,
+    /// [`NO_CLASS`] if no list has it.
+    class: usize,
 }
 
-/// The class of a rounded layout, if it has one.
-#[inline]
-fn class(layout: Layout) -> Option<usize> {
-    (layout.align() == STEP && layout.size() <= LARGEST).then(|| (layout.size() - SMALLEST) / STEP)
+const NO_CLASS: usize = usize::MAX;
+
+impl Room {
+    /// Room for a `T`. The compiler works it out.
+    pub(crate) const fn of<T>() -> Self {
+        Self::for_layout(Layout::new::<T>())
+    }
+
+    const fn for_layout(layout: Layout) -> Self {
+        let align = if layout.align() < STEP { STEP } else { layout.align() };
+        let size = if layout.size() < SMALLEST { SMALLEST } else { layout.size() };
+        let size = (size + BESIDE).next_multiple_of(STEP) - BESIDE;
+        let rounded = match Layout::from_size_align(size, align) {
+            Ok(rounded) => rounded,
+            // Rounding a valid layout up by less than 16 bytes overflows only next to `isize::MAX`.
+            Err(_) => layout,
+        };
+        let has_class = align == STEP && size <= LARGEST;
+        Self { rounded, class: if has_class { (size - SMALLEST) / STEP } else { NO_CLASS } }
+    }
 }
 
-/// A new block of a rounded layout.
+/// New memory.
 #[inline(never)]
-fn fresh(layout: Layout) -> NonNull<u8> {
-    // SAFETY: `rounded` never returns a size of zero.
-    let memory = unsafe { alloc::alloc(layout) };
-    NonNull::new(memory).unwrap_or_else(|| handle_alloc_error(layout))
-}
-
-/// Memory as a `FreeList` gives it, where there is none.
-pub(crate) fn allocate_anywhere(layout: Layout) -> NonNull<u8> {
-    fresh(rounded(layout))
+pub(crate) fn allocate_anywhere(room: Room) -> NonNull<u8> {
+    // SAFETY: no room has a size of zero.
+    let memory = unsafe { alloc::alloc(room.rounded) };
+    NonNull::new(memory).unwrap_or_else(|| handle_alloc_error(room.rounded))
 }
 
 impl FreeList {
@@ -66,41 +77,38 @@ impl FreeList {
         }
     }
 
-    /// Memory for `layout`, uninitialised.
+    /// Memory, uninitialised.
     #[inline]
-    pub(crate) fn allocate(&self, layout: Layout) -> NonNull<u8> {
-        let layout = rounded(layout);
-        if let Some(class) = class(layout) {
-            let head = self.heads[class].get();
-            if let Some(block) = NonNull::new(head) {
-                // SAFETY: blocks in the list are free memory of their class that `free` initialised.
-                self.heads[class].set(unsafe { block.as_ref() }.next);
-                self.counts[class].set(self.counts[class].get() - 1);
-                return block.cast();
-            }
+    pub(crate) fn allocate(&self, room: Room) -> NonNull<u8> {
+        if let Some(head) = self.heads.get(room.class)
+            && let Some(block) = NonNull::new(head.get())
+        {
+            // SAFETY: blocks in the list are free memory of their class that `free` initialised.
+            head.set(unsafe { block.as_ref() }.next);
+            self.counts[room.class].set(self.counts[room.class].get() - 1);
+            return block.cast();
         }
-        fresh(layout)
+        allocate_anywhere(room)
     }
 
     /// Takes memory back, at home.
     ///
     /// # Safety
-    /// `memory` came from `allocate`, of any list, or from `allocate_anywhere`, with the same layout, and holds nothing that is still needed.
+    /// `memory` came from `allocate`, of any list, or from `allocate_anywhere`, for the same room, and holds nothing
+    /// that is still needed.
     #[inline]
-    pub(crate) unsafe fn free(&self, memory: NonNull<u8>, layout: Layout) {
-        if let Some(class) = class(rounded(layout)) {
-            let count = self.counts[class].get();
-            if count < KEEP {
-                let block = memory.cast::<Block>();
-                // SAFETY: the memory is free, at least 24 bytes large and aligned to 16.
-                unsafe { block.write(Block { next: self.heads[class].get() }) };
-                self.heads[class].set(block.as_ptr());
-                self.counts[class].set(count + 1);
-                return;
-            }
+    pub(crate) unsafe fn free(&self, memory: NonNull<u8>, room: Room) {
+        if let Some(count) = self.counts.get(room.class)
+            && count.get() < KEEP
+        {
+            let block = memory.cast::<Block>();
+            // SAFETY: the memory is free, at least 24 bytes large and aligned to 16.
+            unsafe { block.write(Block { next: self.heads[room.class].replace(block.as_ptr()) }) };
+            count.set(count.get() + 1);
+            return;
         }
         // SAFETY: passed on.
-        unsafe { free_anywhere(memory, layout) };
+        unsafe { free_anywhere(memory, room) };
     }
 }
 
@@ -123,37 +131,40 @@ impl Drop for FreeList {
 ///
 /// # Safety
 /// As for [`FreeList::free`].
-pub(crate) unsafe fn free_anywhere(memory: NonNull<u8>, layout: Layout) {
-    // SAFETY: `allocate` asked for exactly this.
-    unsafe { alloc::dealloc(memory.as_ptr(), rounded(layout)) };
+pub(crate) unsafe fn free_anywhere(memory: NonNull<u8>, room: Room) {
+    // SAFETY: `allocate_anywhere` asked for exactly this.
+    unsafe { alloc::dealloc(memory.as_ptr(), room.rounded) };
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn room(size: usize, align: usize) -> Room {
+        Room::for_layout(Layout::from_size_align(size, align).unwrap())
+    }
+
     #[test]
     fn a_class_has_room_for_what_is_rounded_to_it_and_wastes_less_than_16_bytes() {
         let mut classes = std::collections::BTreeSet::new();
         for size in 0..=LARGEST {
-            let layout = rounded(Layout::from_size_align(size, 8).unwrap());
-            assert!(layout.size() >= size && (layout.size() - size < STEP || size < SMALLEST));
-            assert_eq!((layout.size() + BESIDE) % STEP, 0);
-            let class = class(layout).unwrap();
-            assert_eq!(layout.size(), SMALLEST + class * STEP);
-            classes.insert(class);
+            let room = room(size, 8);
+            let rounded = room.rounded.size();
+            assert!(rounded >= size && (rounded - size < STEP || size < SMALLEST));
+            assert_eq!((rounded + BESIDE) % STEP, 0);
+            assert_eq!((rounded, room.rounded.align()), (SMALLEST + room.class * STEP, STEP));
+            classes.insert(room.class);
         }
         assert_eq!(classes, (0..CLASSES).collect());
-        assert_eq!(class(rounded(Layout::from_size_align(LARGEST + 1, 8).unwrap())), None);
-        assert_eq!(class(rounded(Layout::from_size_align(64, 32).unwrap())), None);
+        assert_eq!((room(LARGEST + 1, 8).class, room(64, 32).class), (NO_CLASS, NO_CLASS));
     }
 
     #[test]
     fn a_block_comes_back_to_its_class_and_no_other() {
         let list = FreeList::new();
-        let (small, large) = (Layout::new::<[u64; 9]>(), Layout::new::<[u64; 10]>());
+        let (small, large) = (Room::of::<[u64; 9]>(), Room::of::<[u64; 10]>());
         let block = list.allocate(small);
-        // SAFETY: it came from `allocate` with this layout.
+        // SAFETY: it came from `allocate` for this room.
         unsafe { list.free(block, small) };
         let other = list.allocate(large);
         assert_ne!(other, block);

@@ -21,7 +21,6 @@ use crate::kernel::variables::Inside;
 /// Alive, at home, new, with the list's claim, which ends here; its loop is the current one, and in a turn.
 pub(super) unsafe fn step_at_once(task: TaskPtr, home: &Home) {
     let outside = Outside::leave(home);
-    home.begin_step();
     // SAFETY: alive.
     let state = unsafe { task.state() };
     let flags = state.flags();
@@ -42,7 +41,8 @@ struct Outside<'a> {
 impl<'a> Outside<'a> {
     fn leave(home: &'a Home) -> Self {
         let inside = home.go_inside(Inside::Nothing);
-        Self { home, inside, open: mem::take(&mut home.scopes.borrow_mut().open), step: home.step.get() }
+        let open = mem::take(&mut home.scopes.borrow_mut().open);
+        Self { home, inside, open, step: home.begin_inner_step() }
     }
 }
 

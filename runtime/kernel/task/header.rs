@@ -13,7 +13,7 @@ use super::state::{State, Then};
 use super::waker;
 use crate::kernel::context::{Block, Home, Shared};
 use crate::kernel::home_cell::HomeCell;
-use crate::kernel::scheduler::memory::free_anywhere;
+use crate::kernel::scheduler::memory::{Room, free_anywhere};
 use crate::kernel::scheduler::{Entry, EntryVtable, ReadyList};
 
 /// See the module's description. 64 bytes on 64-bit machines (asserted in `raw.rs`).
@@ -46,7 +46,8 @@ pub(super) struct TaskVtable {
     pub(super) drop_output: unsafe fn(TaskPtr),
     /// The stage's place: a value of the future's output, or a `Box<TaskError>`. # Safety: alive.
     pub(super) output: unsafe fn(TaskPtr) -> NonNull<()>,
-    pub(super) layout: std::alloc::Layout,
+    /// For header, future and output.
+    pub(super) room: Room,
 }
 
 /// A pointer to a task's header.
@@ -195,16 +196,16 @@ impl TaskPtr {
     /// At home; the state has answered [`Then::Free`].
     pub(super) unsafe fn free_at_home(self) {
         // SAFETY: still ours.
-        let (layout, block) = unsafe { (self.vtable().layout, (*self.0.as_ptr()).home) };
+        let (room, block) = unsafe { (self.vtable().room, (*self.0.as_ptr()).home) };
         // SAFETY: at home, so the side box may be dropped here; the stage is empty: a task is freed only
         // when it is done, and its output goes with the `Task` or at the end if there is none.
         unsafe { self.header() }.attached.drop_side();
         // SAFETY: the header's reference keeps the block.
         match unsafe { block.as_ref() }.home_if_current() {
-            // SAFETY: `allocate` of this very loop made it, with this layout.
-            Some(home) => unsafe { home.memory.free(self.0.cast(), layout) },
+            // SAFETY: `allocate` of this very loop made it, for this room.
+            Some(home) => unsafe { home.memory.free(self.0.cast(), room) },
             // SAFETY: as above.
-            None => unsafe { free_anywhere(self.0.cast(), layout) },
+            None => unsafe { free_anywhere(self.0.cast(), room) },
         }
         // SAFETY: the header's own reference to its block, at home.
         unsafe { HomeCell::<Shared, Home>::release_at_home(block) };
@@ -216,12 +217,12 @@ impl TaskPtr {
     /// The state has answered [`Then::Free`] after the counts were merged.
     pub(super) unsafe fn free_abroad(self) {
         // SAFETY: still ours; the last reference was given up, so no other thread looks.
-        let (layout, block) = unsafe { (self.vtable().layout, (*self.0.as_ptr()).home) };
+        let (room, block) = unsafe { (self.vtable().room, (*self.0.as_ptr()).home) };
         // SAFETY: ours alone. What is left in the box is plain or `Send`: the waiters were taken out when
         // the task ended, the context then or with its `Task`, before the counts could be merged.
         unsafe { self.header() }.attached.drop_side();
-        // SAFETY: `allocate` made it, with this layout.
-        unsafe { free_anywhere(self.0.cast(), layout) };
+        // SAFETY: `allocate` made it, for this room.
+        unsafe { free_anywhere(self.0.cast(), room) };
         // SAFETY: the header's own reference to its block.
         unsafe { HomeCell::<Shared, Home>::release_anywhere(block) };
     }

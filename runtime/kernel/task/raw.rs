@@ -1,7 +1,6 @@
 //! A task's memory: the header, then the future or what it left. The only code that knows the future's
 //! type; one vtable per type leads here.
 
-use std::alloc::Layout;
 use std::cell::UnsafeCell;
 use std::future::Future;
 use std::mem::ManuallyDrop;
@@ -15,6 +14,7 @@ use super::state::{FAILED, FUTURE, OUTPUT};
 use super::{TaskError, step, waker};
 use crate::kernel::context::{Home, Live, LoopRef};
 use crate::kernel::scheduler::EntryVtable;
+use crate::kernel::scheduler::memory::Room;
 
 #[repr(C)]
 struct Cell<F: Future> {
@@ -27,7 +27,10 @@ union Stage<F: Future> {
     future: ManuallyDrop<F>,
     output: ManuallyDrop<F::Output>,
     /// In a box, so that no task is larger for what few of them leave.
-    #[expect(dead_code, reason = "the room is needed; written and read by its place, whatever the future's type")]
+    #[expect(
+        dead_code,
+        reason = "the room is needed; written and read by its place, whatever the future's type"
+    )]
     error: ManuallyDrop<Box<TaskError>>,
 }
 
@@ -51,7 +54,7 @@ impl<F: Future> OfType<F> {
         drop_future: drop_future::<F>,
         drop_output: drop_output::<F>,
         output: output::<F>,
-        layout: Layout::new::<Cell<F>>(),
+        room: Room::of::<Cell<F>>(),
     };
 }
 
@@ -68,10 +71,10 @@ pub(super) unsafe fn make<F: Future>(
     future: F,
     location: &'static Location<'static>,
 ) -> TaskPtr {
-    let memory = home.memory.allocate(Layout::new::<Cell<F>>()).cast::<Cell<F>>();
+    let memory = home.memory.allocate(Room::of::<Cell<F>>()).cast::<Cell<F>>();
     let header = Header::new(&OfType::<F>::VTABLE, loop_ref.hand_out(), home.next_task_id());
     let stage = UnsafeCell::new(Stage { future: ManuallyDrop::new(future) });
-    // SAFETY: fresh memory of this layout.
+    // SAFETY: fresh memory for it.
     unsafe { memory.write(Cell { header, stage }) };
     let task = TaskPtr::new(memory.cast());
     let live = home.live.borrow_mut().insert(Live { task: task.entry(), location });

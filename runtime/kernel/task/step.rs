@@ -77,7 +77,8 @@ pub(super) unsafe fn step(task: TaskPtr, home: &Home, flags: u32) {
 ///
 /// # Safety
 /// As [`step`]; the task is not being polled any more.
-#[inline]
+// A look that is part of every step.
+#[inline(always)]
 unsafe fn passes_on(task: TaskPtr, home: &Home) -> bool {
     // SAFETY: alive.
     let root = unsafe { task.header() }.root.get();
@@ -224,10 +225,7 @@ pub(super) unsafe fn finish(task: TaskPtr, home: &Home) {
     home.live.borrow_mut().remove(header.live.get() as usize);
     let root = header.root.replace(NIL);
     if root != NIL {
-        let wakers = home.scopes.borrow_mut().remove_root(root);
-        for waker in wakers {
-            guarded("a waker panicked when it was dropped", || drop(waker));
-        }
+        forget_scopes(home, root);
     }
     if let Some(joiner) = header.attached.take_joiner() {
         // SAFETY: a joiner is counted like a waker, at home, and is a task of this loop.
@@ -245,12 +243,23 @@ pub(super) unsafe fn finish(task: TaskPtr, home: &Home) {
             // SAFETY: at home, and nobody else can take the output.
             unsafe { drop_output(task) };
         }
-        drop_context(header.take_context());
+        if state.has(CONTEXT) {
+            drop_context(header.take_context());
+        }
     }
     if !was_queued {
         state.clear(QUEUED);
         // SAFETY: at home.
         unsafe { settle(task) };
+    }
+}
+
+/// Takes what is left of a task's scopes out of the tree.
+#[inline(never)]
+fn forget_scopes(home: &Home, root: u32) {
+    let wakers = home.scopes.borrow_mut().remove_root(root);
+    for waker in wakers {
+        guarded("a waker panicked when it was dropped", || drop(waker));
     }
 }
 
@@ -282,6 +291,7 @@ unsafe fn tell(task: TaskPtr, home: &Home, waiters: Vec<(u64, Waiter)>) {
 ///
 /// # Safety
 /// Alive, at home, the stage holds the output.
+#[inline(never)]
 pub(super) unsafe fn drop_output(task: TaskPtr) {
     let message = "a destructor panicked while a task's unclaimed output was dropped";
     // SAFETY: alive.
