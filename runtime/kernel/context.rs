@@ -286,6 +286,17 @@ pub(crate) fn with_current<R>(f: impl FnOnce(&Block, &Home) -> R) -> Option<R> {
     block.home_if_current().map(|home| f(block, home))
 }
 
+/// As [`with_current`], with a reference that may be handed out.
+#[inline]
+pub(crate) fn with_current_loop<R>(f: impl FnOnce(&LoopRef, &Home) -> R) -> Option<R> {
+    // SAFETY: as in `with_current`.
+    let block = unsafe { home_cell::current::<Shared, Home>() }?;
+    // SAFETY: current, hence alive as long as this call, as in `with_current`; on its birth thread, since a loop is
+    // entered nowhere else; the pointer is `current`'s.
+    let loop_ref = unsafe { LoopRef::borrowed(block) };
+    loop_ref.cell().home_if_current().map(|home| f(&loop_ref, home))
+}
+
 /// Being inside of a loop, possibly between its turns, for foreign code that is run on its behalf.
 ///
 /// Nobody who makes something ready in there rings, since inside of a loop somebody is about to look. Between

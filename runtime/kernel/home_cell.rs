@@ -18,6 +18,7 @@
 
 use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicIsize, Ordering};
 
@@ -87,6 +88,7 @@ impl<S, H> HomeCell<S, H> {
     }
 
     /// Takes one more reference, on any thread. The caller's own keeps the block alive.
+    #[inline(never)]
     fn retain_anywhere(&self) {
         // Relaxed: the new reference comes from one that is counted.
         if self.refs.fetch_add(1, Ordering::Relaxed) > isize::MAX / 4 * 3 {
@@ -126,6 +128,7 @@ impl<S, H> HomeCell<S, H> {
     ///
     /// # Safety
     /// The caller owns one reference of `this` and does not use it again.
+    #[inline(never)]
     pub(crate) unsafe fn release_anywhere(this: NonNull<Self>) {
         // SAFETY: the caller's reference keeps the block alive up to here.
         if unsafe { this.as_ref() }.refs.fetch_sub(1, Ordering::Release) != 1 {
@@ -147,8 +150,18 @@ impl<S, H> HomeCell<S, H> {
     }
 
     /// Drops the home value of a closed cell that no frame can see any more.
+    #[inline]
     fn drop_home_if_idle(&self) {
-        if self.closed.get() && self.busy.get() == 0 {
+        if self.closed.get() {
+            self.drop_home_unless_busy();
+        }
+    }
+
+    /// Once or twice in a loop's life.
+    #[cold]
+    #[inline(never)]
+    fn drop_home_unless_busy(&self) {
+        if self.busy.get() == 0 {
             // SAFETY: birth thread (callers hold a `HomeRef`), and `busy == 0`: nobody holds a `&H`.
             let home = unsafe { (*self.home.get()).take() };
             drop(home);
@@ -185,6 +198,15 @@ impl<S, H> HomeRef<S, H> {
         // SAFETY: alive by the caller's word.
         unsafe { block.as_ref() }.retain_at_home();
         Self { block, not_send: PhantomData }
+    }
+
+    /// A reference that is not counted: somebody else keeps the block alive for as long as the result is used.
+    ///
+    /// # Safety
+    /// As for [`retain`](Self::retain), as long as the result is used.
+    #[inline]
+    pub(crate) unsafe fn borrowed(block: NonNull<HomeCell<S, H>>) -> ManuallyDrop<Self> {
+        ManuallyDrop::new(Self { block, not_send: PhantomData })
     }
 
     /// The block itself; alive as long as `self`.

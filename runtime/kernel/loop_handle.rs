@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::clock::real_now;
-use super::context::{LoopRef, RemoteRef, current_loop};
+use super::context::{LoopRef, RemoteRef, current_loop, with_current, with_current_loop};
 use super::exception::ErrorContext;
 use super::proxy::LoopProxy;
 use super::task::callback::{Callback, Handle};
@@ -302,8 +302,14 @@ pub(crate) fn spawn_here<F: Future + 'static>(
     future: F,
     location: &'static Location<'static>,
 ) -> Result<Task<F::Output>, F> {
-    let Some(handle) = LoopHandle::current() else { return Err(future) };
-    Ok(handle.spawn_at(future, location))
+    if with_current(|_, _| ()).is_none() {
+        return Err(future);
+    }
+    let task = with_current_loop(|loop_ref, home| {
+        home.mail_first(loop_ref.cell().shared());
+        spawn(loop_ref, home, future, location)
+    });
+    Ok(task.expect(CLOSED))
 }
 
 /// As [`spawn_here`], with settings.

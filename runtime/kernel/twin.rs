@@ -28,7 +28,7 @@ struct Shared<T> {
 }
 
 impl<T> Twin<T> {
-    const ROOM: Room = Room::of::<Shared<T>>();
+    const ROOM: &'static Room = Room::of::<Shared<T>>();
 
     /// Makes both owners of a value, which is made in its place. (If `make` panics, a block of memory is lost.)
     #[inline]

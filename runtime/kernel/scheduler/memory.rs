@@ -42,9 +42,9 @@ pub(crate) struct Room {
 const NO_CLASS: usize = usize::MAX;
 
 impl Room {
-    /// Room for a `T`. The compiler works it out.
-    pub(crate) const fn of<T>() -> Self {
-        Self::for_layout(Layout::new::<T>())
+    /// Room for a `T`, worked out by the compiler.
+    pub(crate) const fn of<T>() -> &'static Self {
+        const { &Self::for_layout(Layout::new::<T>()) }
     }
 
     const fn for_layout(layout: Layout) -> Self {
@@ -63,7 +63,7 @@ impl Room {
 
 /// New memory.
 #[inline(never)]
-pub(crate) fn allocate_anywhere(room: Room) -> NonNull<u8> {
+pub(crate) fn allocate_anywhere(room: &'static Room) -> NonNull<u8> {
     // SAFETY: no room has a size of zero.
     let memory = unsafe { alloc::alloc(room.rounded) };
     NonNull::new(memory).unwrap_or_else(|| handle_alloc_error(room.rounded))
@@ -79,7 +79,7 @@ impl FreeList {
 
     /// Memory, uninitialised.
     #[inline]
-    pub(crate) fn allocate(&self, room: Room) -> NonNull<u8> {
+    pub(crate) fn allocate(&self, room: &'static Room) -> NonNull<u8> {
         if let Some(head) = self.heads.get(room.class)
             && let Some(block) = NonNull::new(head.get())
         {
@@ -97,7 +97,7 @@ impl FreeList {
     /// `memory` came from `allocate`, of any list, or from `allocate_anywhere`, for the same room, and holds nothing
     /// that is still needed.
     #[inline]
-    pub(crate) unsafe fn free(&self, memory: NonNull<u8>, room: Room) {
+    pub(crate) unsafe fn free(&self, memory: NonNull<u8>, room: &'static Room) {
         if let Some(count) = self.counts.get(room.class)
             && count.get() < KEEP
         {
@@ -131,7 +131,7 @@ impl Drop for FreeList {
 ///
 /// # Safety
 /// As for [`FreeList::free`].
-pub(crate) unsafe fn free_anywhere(memory: NonNull<u8>, room: Room) {
+pub(crate) unsafe fn free_anywhere(memory: NonNull<u8>, room: &'static Room) {
     // SAFETY: `allocate_anywhere` asked for exactly this.
     unsafe { alloc::dealloc(memory.as_ptr(), room.rounded) };
 }

@@ -47,7 +47,7 @@ pub(super) struct TaskVtable {
     /// The stage's place: a value of the future's output, or a `Box<TaskError>`. # Safety: alive.
     pub(super) output: unsafe fn(TaskPtr) -> NonNull<()>,
     /// For header, future and output.
-    pub(super) room: Room,
+    pub(super) room: &'static Room,
 }
 
 /// A pointer to a task's header.
