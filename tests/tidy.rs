@@ -227,7 +227,7 @@ const REAL_CLOCK: &[(&str, &str)] = &[
     ("runtime/kernel/clock.rs", "the loop's time"),
     ("tests/api/test_threads.rs", "compares virtual time with the real time of a blocking job"),
     ("tests/foreign/", "other threads live in real time: patience with them, and its end"),
-    ("tests/leaks.rs", "waits with patience for threads that nobody joins"),
+    ("tests/leaks/balance.rs", "waits with patience for threads that nobody joins"),
 ];
 
 #[test]
@@ -245,7 +245,8 @@ const REAL_SLEEPS: &[(&str, &str)] = &[
     ("tests/api/support.rs", "lets another thread fall asleep; no assertion depends on it"),
     ("tests/api/test_threads.rs", "blocking jobs are what is tested"),
     ("tests/api/test_tasks/threadsafe.rs", "a blocking job that waits for a task, and gives up"),
-    ("tests/leaks.rs", "a blocking job that nobody waits for; patience with threads that nobody joins"),
+    ("tests/leaks/balance.rs", "patience with threads that nobody joins"),
+    ("tests/leaks/main.rs", "a blocking job that nobody waits for"),
 ];
 
 #[test]

@@ -1,146 +1,25 @@
 //! Nothing is left behind: memory and descriptors are balanced once a loop and all that referred to it
 //! are gone, however they went.
 //!
-//! The global allocator counts what the threads of a scenario allocate, whichever thread frees it: each
-//! block says in front of itself whether it is counted. So other tests of this binary do not disturb the
-//! balance. They do take turns, because descriptors belong to the whole process.
-//!
 //! Scenarios unwind by `resume_unwind`, which calls no panic hook: a hook prints, and the test harness
 //! keeps what is printed.
 
-#![expect(unsafe_code, reason = "a global allocator that counts")]
+mod alarms;
+mod balance;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::{Future, pending, poll_fn};
-use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicIsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::mpsc;
+use std::task::{Context, Poll, Waker};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use balance::{abroad, alive_around, balanced, counted};
 use evloop::time::{millis, secs};
 use evloop::{Clock, EventLoop, Promise, Queue, RunError, TaskGroup, TaskRef, TryTaskGroup};
-
-static BYTES: AtomicIsize = AtomicIsize::new(0);
-static BLOCKS: AtomicIsize = AtomicIsize::new(0);
-
-thread_local! {
-    static COUNTING: Cell<bool> = const { Cell::new(false) };
-}
-
-struct Counting;
-
-/// Room in front of a block for the mark, as much as keeps the block aligned.
-fn room(layout: Layout) -> usize {
-    layout.align().max(16)
-}
-
-fn with_room(layout: Layout) -> Option<Layout> {
-    Layout::from_size_align(layout.size().checked_add(room(layout))?, room(layout)).ok()
-}
-
-// SAFETY: each block is one of `System`'s, larger by `room` in front; what is handed out lies inside, is
-// aligned as asked since `room` is a multiple of the alignment, and goes back by the same arithmetic.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let Some(whole) = with_room(layout) else { return std::ptr::null_mut() };
-        // SAFETY: the size is not zero, there is room in it.
-        let block = unsafe { System.alloc(whole) };
-        if block.is_null() {
-            return block;
-        }
-        let counted = COUNTING.try_with(Cell::get).unwrap_or(false);
-        if counted {
-            BYTES.fetch_add(layout.size() as isize, Ordering::Relaxed);
-            BLOCKS.fetch_add(1, Ordering::Relaxed);
-        }
-        // SAFETY: inside the block: there are at least 16 bytes of room.
-        unsafe {
-            block.write(u8::from(counted));
-            block.add(room(layout))
-        }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: `alloc` returned `memory` for this layout, so the block begins `room` before it.
-        let block = unsafe { memory.sub(room(layout)) };
-        // SAFETY: `alloc` wrote the mark.
-        if unsafe { block.read() } == 1 {
-            BYTES.fetch_sub(layout.size() as isize, Ordering::Relaxed);
-            BLOCKS.fetch_sub(1, Ordering::Relaxed);
-        }
-        let whole = with_room(layout).expect("it was allocated with this layout");
-        // SAFETY: `alloc` asked for exactly this.
-        unsafe { System.dealloc(block, whole) };
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// Bytes, blocks, descriptors.
-type Alive = (isize, isize, usize);
-
-fn alive() -> Alive {
-    (BYTES.load(Ordering::Relaxed), BLOCKS.load(Ordering::Relaxed), descriptors())
-}
-
-#[cfg(target_os = "linux")]
-fn descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").expect("procfs is mounted").count()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn descriptors() -> usize {
-    0
-}
-
-/// Runs a scenario, and again, and compares what is alive before and after.
-fn balanced(scenario: impl Fn()) {
-    let (before, after) = alive_around(scenario, Duration::from_secs(5));
-    assert_eq!(after, before, "(bytes, blocks, descriptors) are not what they were");
-}
-
-/// What is alive before and after three runs of a scenario. It may take until `patience` ends: the threads
-/// of a pool are not joined.
-fn alive_around(scenario: impl Fn(), patience: Duration) -> (Alive, Alive) {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    // Once for what the standard library makes on first use.
-    counted(&scenario);
-    let mut before = alive();
-    let mut same = 0;
-    while same < 20 {
-        thread::sleep(Duration::from_millis(1));
-        same = if alive() == before { same + 1 } else { 0 };
-        before = alive();
-    }
-    for _ in 0..3 {
-        counted(&scenario);
-    }
-    let deadline = Instant::now() + patience;
-    while alive() != before && Instant::now() < deadline {
-        thread::sleep(Duration::from_millis(1));
-    }
-    (before, alive())
-}
-
-fn counted<R>(f: impl FnOnce() -> R) -> R {
-    COUNTING.set(true);
-    let result = f();
-    COUNTING.set(false);
-    result
-}
-
-/// A thread of the scenario.
-fn abroad<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> thread::JoinHandle<R> {
-    thread::spawn(|| counted(f))
-}
 
 /// A panic that says nothing.
 fn fail() -> ! {
@@ -256,83 +135,6 @@ fn callbacks_and_timers_that_never_came_go_with_the_loop() {
         kept.2.cancel();
         drop(event_loop);
         assert!(never.cancelled() && kept.1.cancelled());
-    });
-}
-
-/// A waker of nobody's task, which counts.
-#[derive(Default)]
-struct Woken(AtomicIsize);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// Sets an alarm for that waker and leaves it where it is.
-fn leave_alarm(after: Duration, waker: &Waker) {
-    let mut sleep = ManuallyDrop::new(evloop::sleep(after));
-    assert!(Pin::new(&mut *sleep).poll(&mut Context::from_waker(waker)).is_pending());
-}
-
-#[test]
-fn alarms_that_nobody_takes_back_go_when_they_ring_or_with_the_loop() {
-    balanced(|| {
-        let woken = Arc::new(Woken::default());
-        let foreign = Waker::from(woken.clone());
-        let mut event_loop = new_loop();
-        event_loop
-            .run_until_complete(async {
-                for seconds in [1, 9] {
-                    // The alarm keeps what the task has left.
-                    let leaves = poll_fn(move |cx| {
-                        leave_alarm(secs(seconds), cx.waker());
-                        Poll::Ready(())
-                    });
-                    evloop::create_task(leaves).await.expect("it ends at once");
-                    leave_alarm(secs(seconds), &foreign);
-                }
-                // Taken back, and given to somebody else, of both kinds.
-                let mut sleep = evloop::sleep(secs(1));
-                for waker in [Waker::noop(), &foreign, Waker::noop()] {
-                    assert!(Pin::new(&mut sleep).poll(&mut Context::from_waker(waker)).is_pending());
-                }
-                poll_fn(|cx| Pin::new(&mut sleep).poll(cx)).await;
-                evloop::sleep(secs(1)).await;
-            })
-            .expect("nothing stops it");
-        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
-        drop(event_loop);
-        assert_eq!(Arc::strong_count(&woken), 2, "this one and the waker");
-    });
-}
-
-#[test]
-fn an_alarm_wakes_a_task_of_another_loop() {
-    balanced(|| {
-        let (mut sleeper, mut clock) = (new_loop(), new_loop());
-        let waker: Rc<RefCell<Option<Waker>>> = Rc::default();
-        let steps = Rc::new(Cell::new(0));
-        let task = sleeper.handle().create_task(poll_fn({
-            let (waker, steps) = (waker.clone(), steps.clone());
-            move |cx| {
-                waker.replace(Some(cx.waker().clone()));
-                steps.set(steps.get() + 1);
-                if steps.get() == 2 { Poll::Ready(()) } else { Poll::Pending }
-            }
-        }));
-        turn(&mut sleeper);
-        let waker = waker.take().expect("it was polled");
-        let two = async {
-            leave_alarm(secs(1), &waker);
-            leave_alarm(secs(9), &waker);
-            evloop::sleep(secs(2)).await;
-        };
-        clock.run_until_complete(two).expect("nothing stops it");
-        turn(&mut sleeper);
-        assert!(task.done() && steps.get() == 2);
-        drop(sleeper);
-        drop(clock);
     });
 }
 
