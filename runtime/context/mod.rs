@@ -12,7 +12,7 @@
 //! | a callback of `call_soon`, `call_later`, `call_at` | a copy, made when it is scheduled |
 //! | a done callback, a callback for a descriptor or a signal | a copy, made when it is added |
 //! | what comes by a [`LoopProxy`](crate::LoopProxy), a function given to [`to_thread`](crate::to_thread()) | a copy of those whose values are `Send` and `Sync` |
-//! | the main of [`run`](crate::run) | a copy of the thread's context; all mains of a [`Runner`](crate::Runner) share one |
+//! | the main of [`run`](crate::run) | a copy of the thread's context; all mains of a [`Runner`](crate::Runner) share one, unless they are [given](crate::Runner::run_in) another |
 //! | the exception handler | the context of the task or callback that has failed |
 //!
 //! # asyncio

@@ -272,11 +272,11 @@ impl<T> MainRun<'_, T> {
 
     /// Runs until the task has ended.
     pub(crate) fn run(self) -> Result<T, RunError> {
-        self.run_and_keep(&mut None)
+        self.run_and_keep(None)
     }
 
-    /// As [`run`](Self::run), and leaves the task's context in `context`, if it has one.
-    pub(crate) fn run_and_keep(mut self, context: &mut Option<Context>) -> Result<T, RunError> {
+    /// As [`run`](Self::run), and leaves what the task has for a context in `context`.
+    pub(crate) fn run_and_keep(mut self, context: Option<&mut Option<Context>>) -> Result<T, RunError> {
         // It may be scheduled already when somebody else stops this run; the next is not its business.
         let over = Rc::new(Cell::new(false));
         let callback = self.task().add_done_callback({
@@ -290,7 +290,9 @@ impl<T> MainRun<'_, T> {
         let result = self.running.turn_until_stopped();
         over.set(true);
         self.task().remove_done_callback(callback);
-        *context = self.task().context_if_any();
+        if let Some(context) = context {
+            *context = self.task().context_if_any();
+        }
         result?;
         match self.task.take_result() {
             Some(Ok(value)) => Ok(value),

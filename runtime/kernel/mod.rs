@@ -69,6 +69,7 @@ pub(crate) use clock::real_now;
 pub(crate) use context::{Visit, with_current};
 pub(crate) use debug::probe;
 pub(crate) use errand::Errand;
+pub(crate) use event_loop::MainRun;
 pub(crate) use job::JobTicket;
 pub(crate) use loop_handle::{far_from, spawn_here, spawn_here_with};
 pub(crate) use node::{Leaf, Polled, Scope, Token, raise_here};

@@ -1,5 +1,6 @@
 //! A loop that runs one main after the other, and its end.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::io;
 use std::panic::Location;
@@ -7,7 +8,7 @@ use std::panic::Location;
 use super::builder::{RunnerBuilder, Settings};
 use super::interrupt::Interrupted;
 use super::shutdown;
-use crate::kernel::{Context, EventLoop, LoopHandle, RunError, captured_context};
+use crate::kernel::{Context, EventLoop, LoopHandle, MainRun, RunError, captured_context};
 
 /// Runs one main after the other on one loop, and ends the loop in an orderly way. [`run`](crate::run) is one of these,
 /// used once.
@@ -46,24 +47,9 @@ pub struct Runner {
     settings: Settings,
     /// Nothing is to be waited for any more.
     at_once: bool,
-    /// The one context of all mains, from the first run on.
-    context: Base,
-}
-
-/// What the mains of a runner run in: a copy of what the first run's caller is in. `None` until something is set.
-#[derive(Default)]
-struct Base {
-    copied: bool,
-    context: Option<Context>,
-}
-
-impl Base {
-    fn of_this_run(&mut self) -> &mut Option<Context> {
-        if !std::mem::replace(&mut self.copied, true) {
-            self.context = captured_context();
-        }
-        &mut self.context
-    }
+    /// The one context of all mains, a copy of what whoever first uses the runner is in; `None` in it until something is
+    /// set, so that a main which sets nothing is as cheap as any task.
+    context: OnceCell<Option<Context>>,
 }
 
 impl Runner {
@@ -82,13 +68,14 @@ impl Runner {
 
     pub(super) fn with(event_loop: EventLoop, settings: Settings) -> Self {
         let handle = event_loop.handle();
-        Self { event_loop: Some(event_loop), handle, settings, at_once: false, context: Base::default() }
+        Self { event_loop: Some(event_loop), handle, settings, at_once: false, context: OnceCell::new() }
     }
 
     /// Runs `main` until it ends, and the loop's other tasks meanwhile; they stay in the loop for the next run.
     ///
     /// `main` may borrow: it and its output are dropped before this returns. All mains share one context: what one of
-    /// them sets of [context variables](crate::ContextVar) the next one finds.
+    /// them sets of [context variables](crate::ContextVar) the next one finds. It is a copy of the caller's, made at the
+    /// first run, or when the [`handle`](Self::handle) is first asked for.
     ///
     /// # Errors
     /// [`RunError::Cancelled`] if `main` was cancelled, [`RunError::Interrupted`] if that was Ctrl-C;
@@ -103,28 +90,60 @@ impl Runner {
     /// `runner.run(main())`.
     #[track_caller]
     pub fn run<F: IntoFuture>(&mut self, main: F) -> Result<F::Output, RunError> {
-        let location = Location::caller();
+        let (location, base) = (Location::caller(), self.base());
         let Some(event_loop) = &mut self.event_loop else { return Err(RunError::Closed) };
-        self.at_once = false;
-        let context = self.context.of_this_run();
-        let run = event_loop.begin_main(main, location, context.clone())?;
-        if !self.settings.handle_sigint {
-            return run.run_and_keep(context);
-        }
-        let interrupted = Interrupted::new();
-        let interrupts = interrupted.cancels(run.task(), &self.handle);
-        let output = run.run_and_keep(context);
-        drop(interrupts);
-        self.at_once = interrupted.twice();
-        interrupted.settle(output)
+        let run = event_loop.begin_main(main, location, base.clone())?;
+        self.context.get_or_init(|| base);
+        finish(run, &self.handle, self.settings, &mut self.at_once, self.context.get_mut())
+    }
+
+    /// As [`run`](Self::run), with `main` in a context of the caller's choice instead of the one that all other mains
+    /// share: in this very one, so that what `main` sets is seen in it afterwards.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    ///
+    /// # Panics
+    /// If `main` panics: the panic goes on here.
+    ///
+    /// # asyncio
+    /// `runner.run(main(), context=context)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use evloop::{ContextVar, Runner, context::Context};
+    ///
+    /// static USER: ContextVar<&str> = ContextVar::new("user");
+    ///
+    /// let mut runner = Runner::new()?;
+    /// let request = Context::new();
+    /// runner.run_in(&request, async { drop(USER.set("ann")) })?;
+    /// assert_eq!(request.get(&USER), Some("ann"));
+    /// assert_eq!(runner.run_in(&request, async { USER.get() })?, Some("ann"));
+    /// assert_eq!(runner.run(async { USER.get() })?, None, "the others do not see it");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn run_in<F: IntoFuture>(&mut self, context: &Context, main: F) -> Result<F::Output, RunError> {
+        let (location, base) = (Location::caller(), self.base());
+        let Some(event_loop) = &mut self.event_loop else { return Err(RunError::Closed) };
+        let run = event_loop.begin_main(main, location, Some(context.clone()))?;
+        self.context.get_or_init(|| base);
+        finish(run, &self.handle, self.settings, &mut self.at_once, None)
+    }
+
+    /// The context of all mains; of a runner that was not used yet, what it is if this use is not refused.
+    fn base(&self) -> Option<Context> {
+        self.context.get().cloned().unwrap_or_else(captured_context)
     }
 
     /// The loop, for its own thread.
     ///
     /// # asyncio
-    /// `runner.get_loop()`.
+    /// `runner.get_loop()`. As there, the first use of a runner settles in which [context](Self::run) its mains run.
     #[must_use]
     pub fn handle(&self) -> LoopHandle {
+        self.context.get_or_init(captured_context);
         self.handle.clone()
     }
 
@@ -157,6 +176,27 @@ impl Runner {
         self.at_once |= matches!(output, Err(RunError::AlreadyRunning | RunError::Stuck(_)));
         self.close()
     }
+}
+
+/// Runs a main that has begun until it ends, with an eye on Ctrl-C, and leaves its context in `context`. The future is in its
+/// task by now: this frame is small while it is polled.
+fn finish<T>(
+    run: MainRun<'_, T>,
+    handle: &LoopHandle,
+    settings: Settings,
+    at_once: &mut bool,
+    context: Option<&mut Option<Context>>,
+) -> Result<T, RunError> {
+    *at_once = false;
+    if !settings.handle_sigint {
+        return run.run_and_keep(context);
+    }
+    let interrupted = Interrupted::new();
+    let interrupts = interrupted.cancels(run.task(), handle);
+    let output = run.run_and_keep(context);
+    drop(interrupts);
+    *at_once = interrupted.twice();
+    interrupted.settle(output)
 }
 
 impl Drop for Runner {
