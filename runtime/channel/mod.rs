@@ -48,6 +48,7 @@
 //! ```
 
 pub mod broadcast;
+mod deserted;
 mod error;
 pub mod mpsc;
 pub mod oneshot;

@@ -19,8 +19,10 @@ mod ring;
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::future::Future;
 use std::rc::Rc;
 
+use super::deserted::Deserted;
 pub use super::error::SendError;
 use crate::kernel::WaitList;
 pub use error::{Lagged, RecvError, TryRecvError};
@@ -69,6 +71,7 @@ pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
             senders: Cell::new(1),
             receivers: Cell::new(0),
             line: WaitList::of("broadcast::Receiver::recv"),
+            watchers: WaitList::of("broadcast::Sender::closed"),
         }),
     };
     let receiver = sender.subscribe();
@@ -82,6 +85,8 @@ struct Shared<T> {
     receivers: Cell<usize>,
     /// Receivers that have seen all. A call goes to every one.
     line: WaitList,
+    /// Senders that wait for the last receiver to go.
+    watchers: WaitList,
 }
 
 /// Sends to all receivers; made by [`channel`]. Clones send into the same one.
@@ -131,6 +136,33 @@ impl<T> Sender<T> {
     /// ```
     pub fn subscribe(&self) -> Receiver<T> {
         Receiver::new(self.shared.clone())
+    }
+
+    /// Waits until nobody receives any more. It is done even if somebody does again when this task runs.
+    ///
+    /// # Cancel safety
+    /// Safe. Dropping the future changes nothing.
+    ///
+    /// # asyncio
+    /// No counterpart.
+    ///
+    /// # Examples
+    /// ```
+    /// evloop::run(async {
+    ///     let (sender, receiver) = evloop::channel::broadcast::channel::<u32>(4);
+    ///     let _ = evloop::call_soon(move || drop(receiver));
+    ///     sender.closed().await; // nobody listens any more
+    ///     assert!(sender.is_closed());
+    /// });
+    /// ```
+    pub fn closed(&self) -> impl Future<Output = ()> {
+        Deserted::new(&self.shared.receivers, &self.shared.watchers)
+    }
+
+    /// Is there no receiver?
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.receiver_count() == 0
     }
 
     /// How many receivers there are.

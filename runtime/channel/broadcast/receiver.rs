@@ -172,9 +172,13 @@ impl<T: Clone> Stream for Receiver<T> {
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         let shared = &*self.shared;
-        shared.receivers.set(shared.receivers.get() - 1);
+        let rest = shared.receivers.get() - 1;
+        shared.receivers.set(rest);
         let unseen = shared.ring.borrow_mut().forget(self.next);
         self.place.leave(&shared.line); // all are called at once: there is nothing to pass on
+        if rest == 0 {
+            shared.watchers.wake_all();
+        }
         drop(unseen); // the values' own code, last
     }
 }

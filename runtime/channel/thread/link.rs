@@ -16,6 +16,9 @@
 //! barging. In line, with room to be had, nobody stays: whoever makes room, joins or gives a promise back looks
 //! (`call_waiting`).
 //!
+//! Once the receiver has closed nobody joins a line, and it calls all who are in one: those who wait for room, and
+//! those who wait for just that.
+//!
 //! Foreign code (wakers, values) runs outside of the lock.
 
 use std::collections::VecDeque;
@@ -49,6 +52,8 @@ struct State<T> {
     line: Line<Waker>,
     waiting: usize,
     watched: bool,
+    /// Senders who wait for the receiver to close or to go.
+    watchers: Line<Waker>,
     /// The receiver's, while it waits.
     receiver: Option<Waker>,
     senders: usize,
@@ -89,6 +94,7 @@ impl<T> Link<T> {
             line: Line::new(),
             waiting: 0,
             watched: false,
+            watchers: Line::new(),
             receiver: None,
             senders: 1,
             closed: Closed::No,
@@ -203,6 +209,43 @@ impl<T> Link<T> {
         }
     }
 
+    /// Waits until sends are refused; `place` is where.
+    pub(super) fn poll_closed(&self, place: &mut Option<WaitKey>, waker: &Waker) -> Poll<()> {
+        // As in `poll_send`.
+        let mut fresh: Option<Waker> = None;
+        loop {
+            let mut state = self.lock();
+            if state.closed != Closed::No {
+                return Poll::Ready(());
+            }
+            match place.and_then(|key| state.watchers.get_mut(key)) {
+                Some(current) if current.will_wake(waker) => return Poll::Pending,
+                Some(current) => {
+                    if let Some(fresh) = fresh.take() {
+                        let former = std::mem::replace(current, fresh);
+                        drop(state);
+                        drop(former);
+                        return Poll::Pending;
+                    }
+                }
+                None => {
+                    if let Some(fresh) = fresh.take() {
+                        *place = Some(state.watchers.push_back(fresh));
+                        return Poll::Pending;
+                    }
+                }
+            }
+            drop(state);
+            fresh = Some(waker.clone());
+        }
+    }
+
+    /// Waits no more for the receiver to go.
+    pub(super) fn stop_watching(&self, place: WaitKey) {
+        let waker = self.lock().watchers.remove(place);
+        drop(waker);
+    }
+
     /// Takes a slot that is free and that nobody waits for.
     fn claim(&self, state: &mut State<T>) -> bool {
         if self.capacity.is_none() {
@@ -315,8 +358,10 @@ impl<T> Link<T> {
         }
     }
 
+    /// Somebody who has not heard of the close: first those who wait for room.
     fn send_away(&self) -> Option<Waker> {
-        self.lock().leave_first()
+        let mut state = self.lock();
+        state.leave_first().or_else(|| state.watchers.pop_front(NonZeroU64::MAX))
     }
 
     /// As [`close`](Self::close); what was sent and not taken is dropped.

@@ -101,6 +101,44 @@ fn a_receiver_that_goes_ends_the_senders_wait() {
 }
 
 #[test]
+fn a_receiver_that_goes_ends_the_wait_for_that() {
+    explore(|| {
+        let (sender, receiver) = unbounded::<u8>();
+        let watches = thread::spawn(move || sender.blocking_closed());
+        drop(receiver);
+        watches.join().unwrap();
+    });
+}
+
+#[test]
+fn a_close_is_heard_of_by_who_waits_for_room_and_by_who_waits_for_it() {
+    explore(|| {
+        let (sender, mut receiver) = channel(1);
+        sender.try_send(0).unwrap();
+        let other = sender.clone();
+        let waits = thread::spawn(move || sender.blocking_send(1).unwrap_err().into_inner());
+        let watches = thread::spawn(move || other.blocking_closed());
+        receiver.close();
+        assert_eq!(waits.join().unwrap(), 1);
+        watches.join().unwrap();
+        assert_eq!(receiver.try_recv(), Ok(0));
+    });
+}
+
+#[test]
+fn who_gives_up_to_wait_for_the_end_keeps_nobody_from_it() {
+    explore(|| {
+        let (sender, receiver) = unbounded::<u8>();
+        let other = sender.clone();
+        let gives_up = thread::spawn(move || poll_once(other.closed()).is_ready());
+        let watches = thread::spawn(move || sender.blocking_closed());
+        drop(receiver);
+        gives_up.join().unwrap();
+        watches.join().unwrap();
+    });
+}
+
+#[test]
 fn a_receiver_that_closes_gets_what_was_sent_and_the_sender_the_rest() {
     explore(|| {
         let (sender, mut receiver) = channel(1);

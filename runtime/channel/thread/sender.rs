@@ -132,6 +132,55 @@ impl<T> Sender<T> {
         self.link.try_send(value)
     }
 
+    /// Waits until nobody will receive any more: the receiver is gone or closed.
+    ///
+    /// # Cancel safety
+    /// Safe. Dropping the future changes nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use evloop::channel::thread;
+    ///
+    /// // A loop works for a thread, as long as that wants it.
+    /// let (sender, receiver) = thread::channel::<u64>(1);
+    /// std::thread::spawn(move || drop(receiver));
+    /// evloop::run(async move {
+    ///     let work = evloop::create_task(std::future::pending::<u64>());
+    ///     sender.closed().await;
+    ///     work.cancel();
+    ///     assert!(work.await.unwrap_err().is_cancelled());
+    /// });
+    /// ```
+    pub fn closed(&self) -> impl Future<Output = ()> {
+        self.closing()
+    }
+
+    fn closing(&self) -> Closing<'_, T> {
+        Closing { link: &self.link, place: None, outside: OutsideWait::default() }
+    }
+
+    /// Blocks this thread until nobody will receive any more: the receiver is gone or closed.
+    ///
+    /// # Panics
+    /// Inside of a running loop, which it would stop. Await [`closed`](Self::closed) there.
+    ///
+    /// # Examples
+    /// ```
+    /// use evloop::channel::thread;
+    ///
+    /// // A thread that keeps something up for as long as a loop wants it.
+    /// let (sender, receiver) = thread::unbounded::<()>();
+    /// let keeper = std::thread::spawn(move || sender.blocking_closed());
+    /// evloop::run(async move { drop(receiver) });
+    /// keeper.join().unwrap();
+    /// ```
+    #[track_caller]
+    pub fn blocking_closed(&self) {
+        assert_off_loop("blocking_closed", "await closed() there");
+        // Nothing is tried first: who waits for this waits long. Without a deadline it ends with an output.
+        block_on(self.closing(), None);
+    }
+
     /// Whether the receiver is gone or closed: then nothing can be sent any more.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -221,6 +270,39 @@ impl<T> Drop for Sending<'_, T> {
     fn drop(&mut self) {
         if let Some(place) = self.place {
             self.link.leave(place);
+        }
+    }
+}
+
+/// The future of [`Sender::closed`].
+struct Closing<'a, T> {
+    link: &'a Link<T>,
+    /// In line, or called.
+    place: Option<WaitKey>,
+    outside: OutsideWait,
+}
+
+impl<T> Future for Closing<'_, T> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { link, place, outside } = &mut *self;
+        let closed = link.poll_closed(place, cx.waker());
+        match closed {
+            Poll::Pending => {
+                outside.begin();
+                probe::waits_for(|| "thread::Sender::closed".into());
+            }
+            Poll::Ready(()) => outside.end(),
+        }
+        closed
+    }
+}
+
+impl<T> Drop for Closing<'_, T> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.link.stop_watching(place);
         }
     }
 }

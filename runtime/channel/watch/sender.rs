@@ -2,13 +2,11 @@
 
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 
 use super::{MODIFIES, Receiver, Shared, Snapshot};
+use crate::channel::deserted::Deserted;
 use crate::channel::error::SendError;
-use crate::kernel::{Place, Standing};
 
 /// Sets the value; made by [`channel`](super::channel). Clones set the same one.
 ///
@@ -166,7 +164,7 @@ impl<T> Sender<T> {
     /// });
     /// ```
     pub fn closed(&self) -> impl Future<Output = ()> {
-        Closed { shared: &self.shared, place: Place::new() }
+        Deserted::new(&self.shared.receivers, &self.shared.watchers)
     }
 
     /// Is there no receiver?
@@ -217,33 +215,5 @@ impl<T> fmt::Debug for Sender<T> {
             .field("receivers", &self.receiver_count())
             .field("waiting", &self.shared.line.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// Waits for the last receiver to go.
-struct Closed<'a, T> {
-    shared: &'a Shared<T>,
-    place: Place,
-}
-
-impl<T> Future for Closed<'_, T> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let shared = self.shared;
-        match self.place.poll(&shared.watchers, cx.waker()) {
-            Standing::InLine => return Poll::Pending,
-            Standing::Called => return Poll::Ready(()), // there was none for a moment, that is enough
-            Standing::Outside if shared.receivers.get() > 0 => self.place.enter(&shared.watchers, cx.waker()),
-            Standing::Outside => {}
-        }
-        // Also after cloning the waker, which may have dropped the last one.
-        if shared.receivers.get() == 0 { Poll::Ready(()) } else { Poll::Pending }
-    }
-}
-
-impl<T> Drop for Closed<'_, T> {
-    fn drop(&mut self) {
-        self.place.leave(&self.shared.watchers); // all are called at once: there is nothing to pass on
     }
 }

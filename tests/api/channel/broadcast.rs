@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use evloop::channel::broadcast::{self, Lagged, RecvError, TryRecvError};
+use evloop::testing::settle;
 use evloop::time::secs;
 use evloop::{create_task, now, sleep, wait_for, yield_now};
 use futures::StreamExt;
@@ -152,4 +153,40 @@ async fn a_recv_that_is_dropped_takes_nothing() {
 #[should_panic(expected = "channel::watch for the latest value")]
 fn a_channel_of_capacity_0_is_refused() {
     let _ = broadcast::channel::<u8>(0);
+}
+
+#[evloop::test]
+async fn a_sender_hears_of_the_last_receiver() {
+    let (sender, receiver) = broadcast::channel::<u8>(1);
+    let other = receiver.resubscribe();
+    create_task(async move {
+        sleep(secs(1)).await;
+        drop(receiver);
+        sleep(secs(1)).await;
+        drop(other);
+    })
+    .detach();
+    let start = now();
+    assert!(wait_for(sender.closed(), secs(1)).await.is_err(), "there is one more");
+    assert!(!sender.is_closed());
+    sender.closed().await;
+    assert_eq!(now() - start, secs(2));
+    assert!(sender.is_closed() && sender.send(1).is_err());
+    sender.closed().await;
+    let _again = sender.subscribe();
+    assert!(!sender.is_closed());
+}
+
+#[evloop::test]
+async fn who_was_told_that_nobody_receives_need_not_look_again() {
+    let (sender, receiver) = broadcast::channel::<u8>(1);
+    let told = create_task({
+        let sender = sender.clone();
+        async move { sender.closed().await }
+    });
+    settle().await;
+    drop(receiver);
+    let receiver = sender.subscribe();
+    told.await.unwrap();
+    drop(receiver);
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use evloop::channel::mpsc::{TryRecvError, TrySendError};
-use evloop::channel::{broadcast, mpsc, oneshot, watch};
+use evloop::channel::{broadcast, mpsc, oneshot, thread, watch};
 
 use crate::busy_waker::{at_clone, at_wake, busy_waker, poll};
 use crate::support::{Log, OnDrop};
@@ -54,6 +54,14 @@ fn what_happens_while_a_waker_is_cloned_is_seen() {
     let (sender, mut receiver) = broadcast::channel(1);
     at_clone(move || assert_eq!(sender.send(1).unwrap(), 1));
     assert_eq!(poll(receiver.recv()), Poll::Ready(Ok(1)));
+
+    let (sender, receiver) = broadcast::channel::<u8>(1);
+    at_clone(move || drop(receiver));
+    assert!(poll(sender.closed()).is_ready());
+
+    let (sender, receiver) = thread::channel::<u8>(1);
+    at_clone(move || drop(receiver));
+    assert!(poll(sender.closed()).is_ready());
 
     let (sender, mut receiver) = watch::channel(0);
     at_clone(move || sender.send(1).unwrap());

@@ -21,6 +21,11 @@ async fn a_channel_between_threads_says_what_it_is() {
         sender.send(2).await.unwrap();
     };
     assert_eq!(words(full).await, "thread::Sender::send");
+    let wanted = async {
+        let (sender, _receiver) = thread::unbounded::<u8>();
+        sender.closed().await;
+    };
+    assert_eq!(words(wanted).await, "thread::Sender::closed");
 }
 
 #[evloop::test]

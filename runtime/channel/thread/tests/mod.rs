@@ -1,5 +1,7 @@
 //! One thread plays all parts: what each end finds, who is called when, and what becomes of those who give up.
 
+mod closed;
+
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -63,6 +65,7 @@ fn ends_may_go_anywhere_if_their_items_may() {
     send(&sender);
     sync(&sender);
     send(&sender.send(Cell::new(1)));
+    send(&sender.closed());
     send(&receiver);
     send(&receiver.recv());
 }
@@ -522,6 +525,7 @@ fn nobody_blocks_a_loop() {
             text(|| sender.blocking_send(1)),
             "blocking_send() would stop the event loop that runs on this thread; await send() there"
         );
+        assert!(text(|| sender.blocking_closed()).contains("await closed()"));
         assert!(text(|| receiver.blocking_recv()).contains("await recv()"));
         assert!(text(|| receiver.blocking_recv_timeout(secs(1))).contains("await wait_for"));
         assert!(receiver.is_empty());
