@@ -6,8 +6,11 @@
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
+use std::mem;
+use std::rc::Rc;
 
-use super::semaphore::{Permit, Semaphore};
+use super::permit::{OwnedPermit, Permit};
+use super::semaphore::Semaphore;
 use super::stats::SemaphoreStats;
 use crate::sync::WouldWait;
 
@@ -58,6 +61,43 @@ impl BoundedSemaphore {
         self.semaphore.acquire()
     }
 
+    /// As [`Semaphore::acquire_many`].
+    ///
+    /// # Cancel safety
+    /// Safe, as there.
+    ///
+    /// # asyncio
+    /// No counterpart.
+    #[inline]
+    pub fn acquire_many(&self, permits: usize) -> impl Future<Output = Permit<'_>> {
+        self.semaphore.acquire_many(permits)
+    }
+
+    /// As [`acquire`](BoundedSemaphore::acquire), with a permit that keeps the semaphore alive and borrows nothing: it
+    /// can be stored, and go into tasks.
+    ///
+    /// # Cancel safety
+    /// As [`acquire`](BoundedSemaphore::acquire).
+    ///
+    /// # asyncio
+    /// `await semaphore.acquire()`.
+    pub async fn acquire_owned(self: Rc<Self>) -> OwnedPermit {
+        self.acquire_many_owned(1).await
+    }
+
+    /// As [`acquire_many`](BoundedSemaphore::acquire_many), with a permit that keeps the semaphore alive and borrows
+    /// nothing.
+    ///
+    /// # Cancel safety
+    /// As [`acquire_many`](BoundedSemaphore::acquire_many).
+    ///
+    /// # asyncio
+    /// No counterpart.
+    pub async fn acquire_many_owned(self: Rc<Self>, permits: usize) -> OwnedPermit {
+        mem::forget(self.acquire_many(permits).await); // it lives on as the owned one
+        OwnedPermit::new(self, permits)
+    }
+
     /// Takes a permit if that is possible at once.
     ///
     /// # Errors
@@ -71,7 +111,47 @@ impl BoundedSemaphore {
         self.semaphore.acquire_nowait()
     }
 
-    /// Gives back a permit that was [forgotten](Permit::forget), and calls the first in line.
+    /// As [`Semaphore::acquire_many_nowait`].
+    ///
+    /// # Errors
+    /// [`WouldWait`] if there are not so many permits, or others wait or have been called and not run yet.
+    ///
+    /// # asyncio
+    /// No counterpart.
+    #[doc(alias = "try_acquire_many")]
+    #[inline]
+    pub fn acquire_many_nowait(&self, permits: usize) -> Result<Permit<'_>, WouldWait> {
+        self.semaphore.acquire_many_nowait(permits)
+    }
+
+    /// As [`acquire_nowait`](BoundedSemaphore::acquire_nowait), with a permit that keeps the semaphore alive and borrows
+    /// nothing.
+    ///
+    /// # Errors
+    /// As [`acquire_nowait`](BoundedSemaphore::acquire_nowait).
+    ///
+    /// # asyncio
+    /// No counterpart.
+    #[doc(alias = "try_acquire_owned")]
+    pub fn acquire_owned_nowait(self: Rc<Self>) -> Result<OwnedPermit, WouldWait> {
+        self.acquire_many_owned_nowait(1)
+    }
+
+    /// As [`acquire_many_nowait`](BoundedSemaphore::acquire_many_nowait), with a permit that keeps the semaphore alive
+    /// and borrows nothing.
+    ///
+    /// # Errors
+    /// As [`acquire_many_nowait`](BoundedSemaphore::acquire_many_nowait).
+    ///
+    /// # asyncio
+    /// No counterpart.
+    #[doc(alias = "try_acquire_many_owned")]
+    pub fn acquire_many_owned_nowait(self: Rc<Self>, permits: usize) -> Result<OwnedPermit, WouldWait> {
+        mem::forget(self.acquire_many_nowait(permits)?); // it lives on as the owned one
+        Ok(OwnedPermit::new(self, permits))
+    }
+
+    /// Gives back a permit that was [forgotten](Permit::forget), one of several that were forgotten together, and calls the first in line.
     ///
     /// # Errors
     /// [`ReleasedTooOften`] if no forgotten permit is left; then nothing has changed.
@@ -104,6 +184,10 @@ impl BoundedSemaphore {
     /// No counterpart.
     pub fn stats(&self) -> SemaphoreStats {
         self.semaphore.stats()
+    }
+
+    pub(super) fn inner(&self) -> &Semaphore {
+        &self.semaphore
     }
 }
 

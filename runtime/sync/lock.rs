@@ -7,6 +7,7 @@ use std::cell::{RefCell, RefMut};
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
+use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -169,6 +170,12 @@ impl<T: Default> Default for Lock<T> {
     }
 }
 
+impl<T> From<T> for Lock<T> {
+    fn from(value: T) -> Self {
+        Lock::new(value)
+    }
+}
+
 impl<T: ?Sized> fmt::Debug for Lock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lock")
@@ -196,6 +203,35 @@ impl<'a, T: ?Sized> LockGuard<'a, T> {
     pub fn lock(guard: &Self) -> &'a Lock<T> {
         guard.release.0
     }
+
+    /// Goes on with a part of the value; the lock is held as before.
+    ///
+    /// An associated function, so that it hides no method of the value.
+    ///
+    /// # Panics
+    /// If `part` does; then the lock is released.
+    ///
+    /// # asyncio
+    /// No counterpart: a lock there contains nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use evloop::{Lock, LockGuard};
+    ///
+    /// let lock = Lock::new((1, "one"));
+    /// let mut number = LockGuard::map(lock.acquire_nowait().unwrap(), |pair| &mut pair.0);
+    /// *number += 1;
+    /// assert!(lock.locked());
+    /// drop(number);
+    /// assert_eq!(lock.into_inner(), (2, "one"));
+    /// ```
+    pub fn map<U: ?Sized>(guard: Self, part: impl FnOnce(&mut T) -> &mut U) -> MappedLockGuard<'a, U> {
+        let LockGuard { value, release } = guard;
+        let lock = release.0;
+        mem::forget(release); // the next one takes over
+        let leave = Leave(&lock.gate);
+        MappedLockGuard { value: RefMut::map(value, part), leave }
+    }
 }
 
 impl<T: ?Sized> Deref for LockGuard<'_, T> {
@@ -215,6 +251,47 @@ impl<T: ?Sized> DerefMut for LockGuard<'_, T> {
 impl<T: ?Sized + fmt::Debug> fmt::Debug for LockGuard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("LockGuard").field(&&*self.value).finish()
+    }
+}
+
+/// As [`LockGuard`], of a part of the value: see [`LockGuard::map`].
+#[must_use = "a guard that is dropped at once releases the lock again"]
+pub struct MappedLockGuard<'a, T: ?Sized> {
+    // As in `LockGuard`.
+    value: RefMut<'a, T>,
+    leave: Leave<'a>,
+}
+
+impl<'a, T: ?Sized> MappedLockGuard<'a, T> {
+    /// Goes on with a part of this part.
+    ///
+    /// An associated function, so that it hides no method of the value.
+    ///
+    /// # Panics
+    /// If `part` does; then the lock is released.
+    pub fn map<U: ?Sized>(guard: Self, part: impl FnOnce(&mut T) -> &mut U) -> MappedLockGuard<'a, U> {
+        let MappedLockGuard { value, leave } = guard;
+        MappedLockGuard { value: RefMut::map(value, part), leave }
+    }
+}
+
+impl<T: ?Sized> Deref for MappedLockGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: ?Sized> DerefMut for MappedLockGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for MappedLockGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("MappedLockGuard").field(&&*self.value).finish()
     }
 }
 
@@ -264,5 +341,14 @@ impl<T: ?Sized> Drop for Release<'_, T> {
     #[inline]
     fn drop(&mut self) {
         self.0.gate.pass_on();
+    }
+}
+
+/// Leaves the gate of a lock whose value's type is not known any more.
+struct Leave<'a>(&'a Gate);
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.0.pass_on();
     }
 }

@@ -14,6 +14,7 @@ mod event;
 mod gate;
 mod lock;
 mod once_cell;
+mod permit;
 mod promise;
 mod rw_lock;
 mod semaphore;
@@ -23,11 +24,12 @@ pub use barrier::{Barrier, BrokenBarrierError};
 pub use bounded_semaphore::{BoundedSemaphore, ReleasedTooOften};
 pub use condition::Condition;
 pub use event::Event;
-pub use lock::{Lock, LockGuard, WouldWait};
+pub use lock::{Lock, LockGuard, MappedLockGuard, WouldWait};
 pub use once_cell::OnceCell;
+pub use permit::{OwnedPermit, Permit};
 pub use promise::{CallbackId, InvalidStateError, Promise};
-pub use rw_lock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
-pub use semaphore::{OwnedPermit, Permit, Semaphore};
+pub use rw_lock::{MappedRwLockWriteGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub use semaphore::Semaphore;
 pub use stats::{
     BarrierStats, ConditionStats, EventStats, LockStats, OnceCellStats, RwLockStats, SemaphoreStats,
 };

@@ -49,10 +49,13 @@ pub struct OnceCell<T> {
     gate: Gate,
 }
 
+/// What one waits in.
+const OPERATION: &str = "OnceCell::get_or_init";
+
 impl<T> OnceCell<T> {
     /// Makes an empty cell.
     pub const fn new() -> Self {
-        OnceCell { value: Slot::new(), gate: Gate::of("OnceCell::get_or_init") }
+        OnceCell { value: Slot::new(), gate: Gate::of(OPERATION) }
     }
 
     /// The value, if it is there.
@@ -63,6 +66,19 @@ impl<T> OnceCell<T> {
     /// The value, if it is there. The borrow proves that nobody else looks at it.
     pub fn get_mut(&mut self) -> Option<&mut T> {
         self.value.get_mut()
+    }
+
+    /// Takes the value out, if it is there: the cell is empty again. The borrow proves that nobody else looks at it, and
+    /// nobody waits.
+    ///
+    /// # Examples
+    /// ```
+    /// let mut cell = evloop::OnceCell::from(1);
+    /// assert_eq!(cell.take(), Some(1));
+    /// assert_eq!((cell.take(), cell.set(2)), (None, Ok(())));
+    /// ```
+    pub fn take(&mut self) -> Option<T> {
+        self.value.take()
     }
 
     /// Ends the cell and returns its value.
@@ -148,6 +164,13 @@ impl<T> OnceCell<T> {
 impl<T> Default for OnceCell<T> {
     fn default() -> Self {
         OnceCell::new()
+    }
+}
+
+/// A cell whose value is there.
+impl<T> From<T> for OnceCell<T> {
+    fn from(value: T) -> Self {
+        OnceCell { value: Slot::from(value), gate: Gate::of(OPERATION) }
     }
 }
 

@@ -173,6 +173,12 @@ impl<T: Default> Default for RwLock<T> {
     }
 }
 
+impl<T> From<T> for RwLock<T> {
+    fn from(value: T) -> Self {
+        RwLock::new(value)
+    }
+}
+
 impl<T: ?Sized> fmt::Debug for RwLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RwLock")
@@ -188,8 +194,29 @@ impl<T: ?Sized> fmt::Debug for RwLock<T> {
 pub struct RwLockReadGuard<'a, T: ?Sized> {
     // Declared, hence dropped first: the value is free again before anybody is called.
     value: Ref<'a, T>,
-    #[expect(dead_code, reason = "it acts on drop")]
     leave: LeaveReading<'a>,
+}
+
+impl<'a, T: ?Sized> RwLockReadGuard<'a, T> {
+    /// Goes on with a part of the value; the lock is held as before.
+    ///
+    /// An associated function, so that it hides no method of the value.
+    ///
+    /// # Panics
+    /// If `part` does; then the guard is dropped.
+    ///
+    /// # Examples
+    /// ```
+    /// use evloop::{RwLock, sync::RwLockReadGuard};
+    ///
+    /// let lock = RwLock::new((1, "one"));
+    /// let name = RwLockReadGuard::map(lock.read_nowait().unwrap(), |pair| &pair.1);
+    /// assert_eq!((*name, lock.stats().readers), ("one", 1));
+    /// ```
+    pub fn map<U: ?Sized>(guard: Self, part: impl FnOnce(&T) -> &U) -> RwLockReadGuard<'a, U> {
+        let RwLockReadGuard { value, leave } = guard;
+        RwLockReadGuard { value: Ref::map(value, part), leave }
+    }
 }
 
 impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
@@ -239,6 +266,26 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
         gate.call_next();
         guard
     }
+
+    /// Goes on with a part of the value; the lock is held as before.
+    ///
+    /// An associated function, so that it hides no method of the value.
+    ///
+    /// # Panics
+    /// If `part` does; then the guard is dropped.
+    ///
+    /// # Examples
+    /// ```
+    /// use evloop::{RwLock, sync::RwLockWriteGuard};
+    ///
+    /// let lock = RwLock::new((1, "one"));
+    /// *RwLockWriteGuard::map(lock.write_nowait().unwrap(), |pair| &mut pair.0) += 1;
+    /// assert_eq!(lock.into_inner(), (2, "one"));
+    /// ```
+    pub fn map<U: ?Sized>(guard: Self, part: impl FnOnce(&mut T) -> &mut U) -> MappedRwLockWriteGuard<'a, U> {
+        let RwLockWriteGuard { value, leave, .. } = guard;
+        MappedRwLockWriteGuard { value: RefMut::map(value, part), leave }
+    }
 }
 
 impl<T: ?Sized> Deref for RwLockWriteGuard<'_, T> {
@@ -258,6 +305,46 @@ impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
 impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockWriteGuard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("RwLockWriteGuard").field(&&*self.value).finish()
+    }
+}
+
+/// As [`RwLockWriteGuard`], of a part of the value: see [`RwLockWriteGuard::map`].
+#[must_use = "a guard that is dropped at once releases the lock again"]
+pub struct MappedRwLockWriteGuard<'a, T: ?Sized> {
+    value: RefMut<'a, T>,
+    leave: LeaveWriting<'a>,
+}
+
+impl<'a, T: ?Sized> MappedRwLockWriteGuard<'a, T> {
+    /// Goes on with a part of this part.
+    ///
+    /// An associated function, so that it hides no method of the value.
+    ///
+    /// # Panics
+    /// If `part` does; then the guard is dropped.
+    pub fn map<U: ?Sized>(guard: Self, part: impl FnOnce(&mut T) -> &mut U) -> MappedRwLockWriteGuard<'a, U> {
+        let MappedRwLockWriteGuard { value, leave } = guard;
+        MappedRwLockWriteGuard { value: RefMut::map(value, part), leave }
+    }
+}
+
+impl<T: ?Sized> Deref for MappedRwLockWriteGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: ?Sized> DerefMut for MappedRwLockWriteGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for MappedRwLockWriteGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("MappedRwLockWriteGuard").field(&&*self.value).finish()
     }
 }
 

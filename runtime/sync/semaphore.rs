@@ -16,6 +16,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use super::permit::{OwnedPermit, Permit};
 use super::stats::SemaphoreStats;
 use crate::kernel::{Place, Standing, WaitList, call_each};
 use crate::sync::WouldWait;
@@ -158,8 +159,19 @@ impl Semaphore {
     /// });
     /// ```
     pub async fn acquire_owned(self: Rc<Self>) -> OwnedPermit {
-        mem::forget(self.acquire().await); // it lives on as the owned one
-        OwnedPermit { semaphore: self }
+        self.acquire_many_owned(1).await
+    }
+
+    /// As [`acquire_many`](Semaphore::acquire_many), with a permit that keeps the semaphore alive and borrows nothing.
+    ///
+    /// # Cancel safety
+    /// As [`acquire_many`](Semaphore::acquire_many).
+    ///
+    /// # asyncio
+    /// No counterpart.
+    pub async fn acquire_many_owned(self: Rc<Self>, permits: usize) -> OwnedPermit {
+        mem::forget(self.acquire_many(permits).await); // it lives on as the owned one
+        OwnedPermit::new(self, permits)
     }
 
     /// Takes a permit if that is possible at once.
@@ -180,7 +192,75 @@ impl Semaphore {
     #[doc(alias = "try_acquire")]
     #[inline]
     pub fn acquire_nowait(&self) -> Result<Permit<'_>, WouldWait> {
-        self.take(1)
+        self.acquire_many_nowait(1)
+    }
+
+    /// Takes so many permits if that is possible at once.
+    ///
+    /// # Errors
+    /// [`WouldWait`] if there are not so many permits, or others wait or have been called and not run yet.
+    ///
+    /// # asyncio
+    /// No counterpart.
+    ///
+    /// # Examples
+    /// ```
+    /// let semaphore = evloop::Semaphore::new(3);
+    /// let two = semaphore.acquire_many_nowait(2).unwrap();
+    /// assert!(semaphore.acquire_many_nowait(2).is_err());
+    /// drop(two);
+    /// ```
+    #[doc(alias = "try_acquire_many")]
+    #[inline]
+    pub fn acquire_many_nowait(&self, permits: usize) -> Result<Permit<'_>, WouldWait> {
+        self.take(permits).map(|()| Permit::new(self, permits))
+    }
+
+    /// As [`acquire_nowait`](Semaphore::acquire_nowait), with a permit that keeps the semaphore alive and borrows
+    /// nothing.
+    ///
+    /// # Errors
+    /// As [`acquire_nowait`](Semaphore::acquire_nowait).
+    ///
+    /// # asyncio
+    /// No counterpart.
+    ///
+    /// # Examples
+    /// A server that turns away whoever is too many:
+    /// ```
+    /// use evloop::{Semaphore, create_task};
+    /// use std::rc::Rc;
+    ///
+    /// evloop::run(async {
+    ///     let places = Rc::new(Semaphore::new(2));
+    ///     let visitor = || {
+    ///         let place = places.clone().acquire_owned_nowait().ok()?;
+    ///         Some(create_task(async move { drop(place) }))
+    ///     };
+    ///     let visits = [visitor(), visitor(), visitor()];
+    ///     assert_eq!(visits.iter().flatten().count(), 2);
+    ///     for visit in visits.into_iter().flatten() {
+    ///         visit.await.unwrap();
+    ///     }
+    /// });
+    /// ```
+    #[doc(alias = "try_acquire_owned")]
+    pub fn acquire_owned_nowait(self: Rc<Self>) -> Result<OwnedPermit, WouldWait> {
+        self.acquire_many_owned_nowait(1)
+    }
+
+    /// As [`acquire_many_nowait`](Semaphore::acquire_many_nowait), with a permit that keeps the semaphore alive and
+    /// borrows nothing.
+    ///
+    /// # Errors
+    /// As [`acquire_many_nowait`](Semaphore::acquire_many_nowait).
+    ///
+    /// # asyncio
+    /// No counterpart.
+    #[doc(alias = "try_acquire_many_owned")]
+    pub fn acquire_many_owned_nowait(self: Rc<Self>, permits: usize) -> Result<OwnedPermit, WouldWait> {
+        self.take(permits)?;
+        Ok(OwnedPermit::new(self, permits))
     }
 
     /// Adds a permit and calls the first in line, for whom it is reserved from then on.
@@ -271,18 +351,24 @@ impl Semaphore {
         self.value.get() < permits || self.called.get() > 0 || !self.line.is_empty()
     }
 
+    /// Takes permits that the caller answers for.
     #[inline]
-    fn take(&self, permits: usize) -> Result<Permit<'_>, WouldWait> {
+    fn take(&self, permits: usize) -> Result<(), WouldWait> {
         if self.has_to_wait(permits) {
             return Err(WouldWait);
         }
         self.value.set(self.value.get() - permits);
-        Ok(Permit { semaphore: self, permits })
+        Ok(())
+    }
+
+    /// Notes permits that do not come back by themselves.
+    pub(super) fn forget(&self, permits: usize) {
+        self.forgotten.set(self.forgotten.get().saturating_add(permits));
     }
 
     /// Each permit calls one of those in line, as if they were given one after the other.
     #[inline]
-    fn give(&self, permits: usize) {
+    pub(super) fn give(&self, permits: usize) {
         self.value.set(self.value.get().saturating_add(permits));
         if !self.line.is_empty() {
             self.call_up_to(permits);
@@ -319,74 +405,6 @@ impl fmt::Debug for Semaphore {
     }
 }
 
-/// One or several permits of a [`Semaphore`] or a [`BoundedSemaphore`](crate::BoundedSemaphore); dropping it gives
-/// them back.
-///
-/// # asyncio
-/// The body of `async with semaphore:`; dropping is `semaphore.release()`.
-#[must_use = "a permit that is dropped at once is given back at once"]
-pub struct Permit<'a> {
-    semaphore: &'a Semaphore,
-    permits: usize,
-}
-
-impl Permit<'_> {
-    /// Keeps the permit away from the semaphore until somebody gives it back by a `release()`.
-    ///
-    /// # asyncio
-    /// `await semaphore.acquire()` without a `release()` in the same function.
-    ///
-    /// # Examples
-    /// ```
-    /// evloop::run(async {
-    ///     let semaphore = evloop::Semaphore::new(1);
-    ///     semaphore.acquire().await.forget();
-    ///     assert!(semaphore.locked());
-    ///     semaphore.release();
-    ///     assert!(!semaphore.locked());
-    /// });
-    /// ```
-    pub fn forget(self) {
-        let forgotten = &self.semaphore.forgotten;
-        forgotten.set(forgotten.get().saturating_add(self.permits));
-        mem::forget(self);
-    }
-}
-
-impl Drop for Permit<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.semaphore.give(self.permits);
-    }
-}
-
-impl fmt::Debug for Permit<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").field("permits", &self.permits).finish_non_exhaustive()
-    }
-}
-
-/// A permit of a [`Semaphore`] that keeps it alive; dropping it gives it back.
-///
-/// # asyncio
-/// As [`Permit`].
-#[must_use = "a permit that is dropped at once is given back at once"]
-pub struct OwnedPermit {
-    semaphore: Rc<Semaphore>,
-}
-
-impl Drop for OwnedPermit {
-    fn drop(&mut self) {
-        self.semaphore.give(1);
-    }
-}
-
-impl fmt::Debug for OwnedPermit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OwnedPermit").finish_non_exhaustive()
-    }
-}
-
 struct Acquire<'a> {
     semaphore: &'a Semaphore,
     permits: usize,
@@ -402,14 +420,14 @@ impl<'a> Acquire<'a> {
             Standing::InLine => Poll::Pending,
             Standing::Called => {
                 semaphore.called.set(semaphore.called.get() - 1);
-                let permit = Permit { semaphore, permits };
+                let permit = Permit::new(semaphore, permits);
                 semaphore.call_all_served();
                 Poll::Ready(permit)
             }
             Standing::Outside => {
                 let waker = waker.clone();
                 // To clone it was foreign code, which may have given permits back.
-                if let Ok(permit) = semaphore.take(permits) {
+                if let Ok(permit) = semaphore.acquire_many_nowait(permits) {
                     return Poll::Ready(permit);
                 }
                 self.place.enter_as(&semaphore.line, (waker, permits));
@@ -425,7 +443,7 @@ impl<'a> Future for Acquire<'a> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Permit<'a>> {
         if self.place.is_outside()
-            && let Ok(permit) = self.semaphore.take(self.permits)
+            && let Ok(permit) = self.semaphore.acquire_many_nowait(self.permits)
         {
             return Poll::Ready(permit);
         }

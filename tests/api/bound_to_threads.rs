@@ -26,6 +26,8 @@ stay!(
     sync::Event,
     sync::Lock<()>,
     sync::LockGuard<'_, ()>,
+    sync::MappedLockGuard<'_, ()>,
+    sync::MappedRwLockWriteGuard<'_, ()>,
     sync::OnceCell<()>,
     sync::OwnedPermit,
     sync::Permit<'_>,

@@ -1,7 +1,8 @@
 //! `Lock`: asyncio's fairness (scenario O20), dropping, guards.
 
 use super::{Count, HandLoop, poll};
-use crate::sync::{Lock, LockGuard, WouldWait};
+use crate::sync::{Lock, LockGuard, MappedLockGuard, WouldWait};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::task::Waker;
 
@@ -95,4 +96,42 @@ fn a_lock_of_something_unsized_works() {
     let lock: Rc<Lock<[u8]>> = Rc::new(Lock::new([1, 2]));
     lock.acquire_nowait().unwrap()[0] = 9;
     assert_eq!(lock.acquire_nowait().unwrap()[..], [9, 2]);
+}
+
+#[test]
+fn a_guard_of_a_part_holds_the_lock_until_it_is_dropped() {
+    let lock = Lock::new(([1, 2], "rest"));
+    let (count, waker) = Count::pair();
+    let mut next = Box::pin(lock.acquire());
+    let numbers = LockGuard::map(lock.acquire_nowait().unwrap(), |value| &mut value.0[..]);
+    assert!(poll(&mut next, &waker).is_pending());
+    assert_eq!(format!("{numbers:?}"), "MappedLockGuard([1, 2])");
+    let mut second = MappedLockGuard::map(numbers, |numbers| &mut numbers[1]);
+    *second += *second;
+    assert_eq!((count.get(), lock.locked()), (0, true));
+    drop(second);
+    assert_eq!((count.get(), lock.locked()), (1, false));
+    drop(next);
+    assert_eq!(lock.into_inner(), ([1, 4], "rest"));
+}
+
+#[test]
+fn a_guard_whose_part_is_not_found_releases_the_lock() {
+    let lock = Lock::from([1, 2]);
+    let (count, waker) = Count::pair();
+    for is_mapped in [false, true] {
+        let mut next = Box::pin(lock.acquire());
+        let guard = lock.acquire_nowait().unwrap();
+        assert!(poll(&mut next, &waker).is_pending());
+        let panics = catch_unwind(AssertUnwindSafe(|| {
+            if is_mapped {
+                let mapped = LockGuard::map(guard, |numbers| &mut numbers[..]);
+                drop(MappedLockGuard::map(mapped, |numbers| &mut numbers[2]));
+            } else {
+                drop(LockGuard::map::<u8>(guard, |_| panic!("there is none")));
+            }
+        }));
+        assert!(panics.is_err() && count.get() == 1 + usize::from(is_mapped));
+        assert!(poll(&mut next, &waker).is_ready(), "and the value is free");
+    }
 }

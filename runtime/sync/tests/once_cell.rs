@@ -116,5 +116,12 @@ fn without_waiting_it_is_a_cell() {
     drop(made);
     cell.get_mut().unwrap().push('!');
     assert_eq!(cell.get().map(String::as_str), Some("made!"));
-    assert_eq!(cell.into_inner().as_deref(), Some("made!"));
+    assert_eq!(cell.take().as_deref(), Some("made!"));
+    assert!(cell.get().is_none() && cell.take().is_none());
+    let mut again = Box::pin(cell.get_or_init(async || "again".to_owned()));
+    assert!(poll(&mut again, Waker::noop()).is_ready());
+    drop(again);
+    assert_eq!(cell.into_inner().as_deref(), Some("again"));
+    let there = OnceCell::from(1);
+    assert_eq!((there.get(), there.stats().is_set), (Some(&1), true));
 }

@@ -1,7 +1,7 @@
 //! `RwLock`: who enters with whom, and in which order.
 
 use super::{Count, HandLoop, a_waker_panics_in, panicking_waker, poll};
-use crate::sync::{RwLock, RwLockWriteGuard, WouldWait};
+use crate::sync::{MappedRwLockWriteGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, WouldWait};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
@@ -122,4 +122,39 @@ fn guards_lead_to_the_value() {
     let unsized_one: Rc<RwLock<[u8]>> = Rc::new(RwLock::new([1, 2]));
     unsized_one.write_nowait().unwrap()[0] = 9;
     assert_eq!(unsized_one.read_nowait().unwrap()[..], [9, 2]);
+}
+
+#[test]
+fn guards_of_a_part_are_in_until_they_are_dropped() {
+    let lock = RwLock::from(([1, 2], "rest"));
+    let (count, waker) = Count::pair();
+    let (one, other) = (lock.read_nowait().unwrap(), lock.read_nowait().unwrap());
+    let mut write = Box::pin(lock.write());
+    assert!(poll(&mut write, &waker).is_pending());
+    let part = RwLockReadGuard::map(one, |value| &value.1);
+    let letters = RwLockReadGuard::map(part, |text| text.as_bytes());
+    drop(other);
+    assert_eq!((letters.len(), lock.stats().readers, count.get()), (4, 1, 0));
+    drop(letters);
+    assert_eq!((lock.stats().readers, count.get()), (0, 1));
+    let Poll::Ready(guard) = poll(&mut write, &waker) else { panic!("called") };
+    let numbers = RwLockWriteGuard::map(guard, |value| &mut value.0[..]);
+    assert_eq!(format!("{numbers:?}"), "MappedRwLockWriteGuard([1, 2])");
+    let mut second = MappedRwLockWriteGuard::map(numbers, |numbers| &mut numbers[1]);
+    *second += *second;
+    assert!(lock.read_nowait().is_err());
+    drop(second);
+    assert_eq!(lock.read_nowait().unwrap().0, [1, 4]);
+}
+
+#[test]
+fn a_guard_whose_part_is_not_found_is_dropped() {
+    let lock = RwLock::new([1, 2]);
+    let panics = |f: &dyn Fn()| std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).is_err();
+    assert!(panics(&|| drop(RwLockReadGuard::map::<u8>(lock.read_nowait().unwrap(), |_| panic!("none")))));
+    assert!(panics(&|| {
+        let guard = RwLockWriteGuard::map(lock.write_nowait().unwrap(), |numbers| &mut numbers[..]);
+        drop(MappedRwLockWriteGuard::map(guard, |numbers| &mut numbers[2]));
+    }));
+    assert_eq!(*lock.write_nowait().unwrap(), [1, 2]);
 }

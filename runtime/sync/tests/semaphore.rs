@@ -215,6 +215,85 @@ fn an_owned_permit_keeps_the_semaphore() {
 }
 
 #[test]
+fn an_owned_permit_that_is_forgotten_never_comes_back_by_itself_and_calls_nobody() {
+    let semaphore = Rc::new(Semaphore::new(3));
+    let permit = semaphore.clone().acquire_many_owned_nowait(2).unwrap();
+    assert_eq!(format!("{permit:?}"), "OwnedPermit { permits: 2, .. }");
+    let (count, waker) = Count::pair();
+    let mut waiting = Box::pin(semaphore.acquire_many(2));
+    assert!(poll(&mut waiting, &waker).is_pending());
+    let before = semaphore.stats();
+    assert_eq!((before.available_permits, before.waiters), (1, 1));
+    permit.forget();
+    assert_eq!((semaphore.stats(), count.get()), (before, 0));
+    assert_eq!(Rc::strong_count(&semaphore), 1, "it does not keep the semaphore any more");
+    semaphore.release();
+    assert_eq!((semaphore.available_permits(), count.get()), (0, 1));
+    drop(waiting);
+    assert_eq!(semaphore.available_permits(), 2, "one of the three is not back");
+}
+
+#[test]
+fn several_permits_may_be_owned_by_one() {
+    let semaphore = Rc::new(Semaphore::new(2));
+    let mut acquire = Box::pin(semaphore.clone().acquire_many_owned(2));
+    let Poll::Ready(permit) = poll(&mut acquire, Waker::noop()) else { panic!("free") };
+    drop(acquire);
+    let mut next = Box::pin(semaphore.clone().acquire_many_owned(1));
+    let mut last = Box::pin(semaphore.clone().acquire_owned());
+    let counted = [(); 2].map(|()| Count::pair());
+    assert!(poll(&mut next, &counted[0].1).is_pending() && poll(&mut last, &counted[1].1).is_pending());
+    drop(permit);
+    assert_eq!(counted.each_ref().map(|(count, _)| count.get()), [1, 1]);
+    drop((next, last));
+    assert_eq!((semaphore.available_permits(), Rc::strong_count(&semaphore)), (2, 1));
+}
+
+#[test]
+fn what_does_not_wait_takes_all_that_it_wants_or_nothing_and_passes_nobody() {
+    let semaphore = Rc::new(Semaphore::new(2));
+    assert_eq!(semaphore.acquire_many_nowait(3).unwrap_err(), WouldWait);
+    assert_eq!(semaphore.clone().acquire_many_owned_nowait(3).unwrap_err(), WouldWait);
+    assert_eq!(semaphore.available_permits(), 2);
+    let both = semaphore.acquire_many_nowait(2).unwrap();
+    assert_eq!(semaphore.clone().acquire_owned_nowait().unwrap_err(), WouldWait);
+    let mut waiting = Box::pin(semaphore.acquire());
+    assert!(poll(&mut waiting, Waker::noop()).is_pending());
+    drop(both); // one of them is free now, and the first in line has not come yet
+    assert_eq!(semaphore.available_permits(), 1);
+    assert_eq!(semaphore.clone().acquire_owned_nowait().unwrap_err(), WouldWait);
+    assert_eq!(semaphore.acquire_many_nowait(0).unwrap_err(), WouldWait);
+    drop(waiting);
+    let owned = semaphore.clone().acquire_owned_nowait().unwrap();
+    assert_eq!((semaphore.available_permits(), Rc::strong_count(&semaphore)), (1, 2));
+    drop(owned);
+    assert_eq!((semaphore.available_permits(), Rc::strong_count(&semaphore)), (2, 1));
+}
+
+#[test]
+fn a_bounded_semaphore_takes_back_owned_permits_that_were_forgotten_one_by_one() {
+    let semaphore = Rc::new(BoundedSemaphore::new(4));
+    let mut acquire = Box::pin(semaphore.clone().acquire_owned());
+    let Poll::Ready(held) = poll(&mut acquire, Waker::noop()) else { panic!("free") };
+    drop(acquire);
+    let mut acquire = Box::pin(semaphore.clone().acquire_many_owned(2));
+    let Poll::Ready(two) = poll(&mut acquire, Waker::noop()) else { panic!("free") };
+    drop(acquire);
+    assert!(semaphore.clone().acquire_many_owned_nowait(2).is_err());
+    assert!(semaphore.acquire_many_nowait(2).is_err());
+    drop(semaphore.clone().acquire_owned_nowait().unwrap());
+    two.forget();
+    assert_eq!((semaphore.stats().available_permits, Rc::strong_count(&semaphore)), (1, 2));
+    assert_eq!([semaphore.release(), semaphore.release()], [Ok(()); 2]);
+    assert_eq!(semaphore.release(), Err(ReleasedTooOften), "the other is held");
+    drop(held);
+    assert_eq!(semaphore.release(), Err(ReleasedTooOften), "and has come back by itself");
+    assert_eq!((semaphore.available_permits(), Rc::strong_count(&semaphore)), (4, 1));
+    let mut many = Box::pin(semaphore.acquire_many(5));
+    assert!(poll(&mut many, Waker::noop()).is_pending(), "there are never so many");
+}
+
+#[test]
 fn a_bounded_semaphore_takes_back_what_was_forgotten_and_no_more() {
     let semaphore = BoundedSemaphore::new(2);
     assert_eq!(semaphore.release(), Err(ReleasedTooOften));
