@@ -13,7 +13,7 @@ use super::context::{current_loop, with_current};
 use super::debug::probe;
 use super::proxy::{LoopProxy, OutsideWait};
 use super::report::report_panic;
-use super::task::{CancelledError, Panic, Task, TaskError, TaskRef, spawn};
+use super::task::{CancelledError, Panic, Task, TaskError, TaskRef, spawn, spawn_with};
 
 /// A task that was started from another thread: a future that is `Send`, or a blocking
 /// [`join`](Self::join). Dropping it detaches the task.
@@ -167,8 +167,15 @@ fn begin<F, Fut>(
         }
     };
     let Some(loop_ref) = current_loop() else { return };
-    let started =
-        with_current(|_, home| (spawn(&loop_ref, home, future, location), home.extension(Remotes::default)));
+    let started = with_current(|_, home| {
+        // One that was asked before it begins must not, so it waits for the request, on a loop of eager tasks, too.
+        let task = if asked.load(Ordering::Relaxed) == 0 {
+            spawn(&loop_ref, home, future, location)
+        } else {
+            spawn_with(&loop_ref, home, future, location, Task::builder().eager(false))
+        };
+        (task, home.extension(Remotes::default))
+    });
     let Some((task, remotes)) = started else { return };
     let id = completion.0.id;
     let task_ref = task.task_ref();
@@ -214,7 +221,7 @@ impl<T> RemoteTask<T> {
         }
     }
 
-    /// Asks the task to end, as [`TaskRef::cancel`].
+    /// Asks the task to end, as [`TaskRef::cancel`]. If it has not come to its loop yet, it never begins.
     pub fn cancel(&self) {
         let (id, asked) = (self.cell.id, self.asked.clone());
         asked.fetch_add(1, Ordering::Relaxed);

@@ -161,15 +161,45 @@ async fn a_remote_task_can_be_cancelled_before_it_began() {
 /// The request's letter may come to its turn before the one that begins the task.
 #[test]
 fn in_every_order_a_remote_task_that_was_asked_before_it_began_does_not() {
-    for seed in 0..20 {
-        let mut event_loop = EventLoop::builder().clock(Clock::Virtual).shuffle(Some(seed)).build().unwrap();
+    for seed in 0..40 {
+        let is_eager = seed % 2 == 0;
+        let builder = EventLoop::builder().clock(Clock::Virtual).eager_tasks(is_eager);
+        let mut event_loop = builder.shuffle(Some(seed)).build().unwrap();
         let ended = event_loop.run_until_complete(async {
             let task = proxy().create_task(|| async { unreachable!("it never runs") as u8 });
             task.cancel();
             task.await
         });
-        assert!(ended.unwrap().unwrap_err().is_cancelled(), "seed {seed}");
+        assert!(ended.unwrap().unwrap_err().is_cancelled(), "seed {seed}, eager: {is_eager}");
     }
+}
+
+/// The request comes while the future is made, on a loop whose tasks are eager.
+#[test]
+fn an_eager_remote_task_begins_as_it_comes_but_not_if_it_was_asked_to_end() {
+    let mut event_loop = EventLoop::builder().clock(Clock::Virtual).eager_tasks(true).build().unwrap();
+    let (begins, reports) = event_loop
+        .run_until_complete(async {
+            let reports = reports();
+            let begins = proxy().create_task(|| async {
+                let begun_in = get_running_loop().unwrap().iterations();
+                sleep(secs(1)).await;
+                begun_in
+            });
+            let (sender, itself) = mpsc::channel::<RemoteTask<u8>>();
+            let ends = proxy().create_task(move || {
+                let task = itself.recv().unwrap();
+                task.cancel();
+                async move { unreachable!("{task:?} never runs") }
+            });
+            sender.send(ends).unwrap();
+            let after = get_running_loop().unwrap().iterations();
+            yields(4).await;
+            assert_eq!(all_tasks().len(), 2, "of the other nothing is left");
+            (begins.await.unwrap() - after, reports.take())
+        })
+        .unwrap();
+    assert_eq!((begins, reports), (1, vec![]), "in the next iteration; and the other does not panic");
 }
 
 #[evloop::test(clock = "real")]
