@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
+use futures_core::stream::FusedStream;
 
 use super::kind::Signal;
 use super::loop_signals::LoopSignals;
@@ -39,6 +40,8 @@ pub struct Signals {
     signal: Signal,
     signals: Rc<LoopSignals>,
     waiting: Rc<Waiting>,
+    /// It was told that the loop has ended.
+    has_heard: bool,
 }
 
 /// Listens to a kind of signal, from this call on and until the stream is dropped.
@@ -68,7 +71,7 @@ pub fn signal(kind: Signal) -> io::Result<Signals> {
     })?;
     let signals = LoopSignals::of(&handle, std::process::id())?;
     let waiting = signals.add_stream(kind)?;
-    Ok(Signals { signal: kind, signals, waiting })
+    Ok(Signals { signal: kind, signals, waiting, has_heard: false })
 }
 
 /// Waits for the next Ctrl-C, or whatever else sends SIGINT.
@@ -125,6 +128,7 @@ impl Signals {
     /// As [`recv`](Self::recv), for futures written by hand; `None` once the loop has ended.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
         if self.signals.is_over() {
+            self.has_heard = true;
             return Poll::Ready(None);
         }
         if self.waiting.arrived.replace(false) {
@@ -148,6 +152,13 @@ impl Stream for Signals {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<()>> {
         self.poll_recv(cx)
+    }
+}
+
+/// Terminated once it has ended, which it does with its loop.
+impl FusedStream for Signals {
+    fn is_terminated(&self) -> bool {
+        self.has_heard
     }
 }
 

@@ -18,6 +18,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_core::Stream;
+use futures_core::stream::FusedStream;
 
 use super::watch::Watch;
 use super::{IntoTask, call_later};
@@ -150,6 +151,8 @@ struct Completions<T> {
     shared: Rc<Shared>,
     /// The place in line of this as a stream.
     stream: RefCell<Waiting>,
+    /// As a stream it has ended.
+    has_ended: bool,
     watch: Watch,
 }
 
@@ -169,7 +172,7 @@ impl<T> Completions<T> {
         let refs = tasks.iter().map(Task::task_ref).collect();
         let watch = Watch::new(refs, move |index, _: &TaskRef| hears.hear(index));
         let tasks = RefCell::new(tasks.into_iter().map(Some).collect());
-        Self { tasks, shared, stream: RefCell::default(), watch }
+        Self { tasks, shared, stream: RefCell::default(), has_ended: false, watch }
     }
 
     /// What awaiting gives: a task, or that the time is over.
@@ -183,7 +186,12 @@ impl<T> Completions<T> {
 
     fn poll_stream(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Task<T>, TimeoutError>>> {
         let answer = self.shared.poll(self.stream.get_mut(), cx.waker());
-        answer.map(|answer| self.found(answer))
+        answer.map(|answer| {
+            let found = self.found(answer);
+            // For good: nobody else waits, since that would borrow this.
+            self.has_ended |= found.is_none();
+            found
+        })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -367,6 +375,20 @@ impl<T> Stream for AsCompleted<T> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         self.completions.size_hint()
+    }
+}
+
+/// Terminated once it has ended as a stream.
+impl<T> FusedStream for AsCompleted<T> {
+    fn is_terminated(&self) -> bool {
+        self.completions.has_ended
+    }
+}
+
+/// Terminated once it has ended as a stream: after the error, if there is one.
+impl<T> FusedStream for AsCompletedTimeout<T> {
+    fn is_terminated(&self) -> bool {
+        self.completions.has_ended
     }
 }
 

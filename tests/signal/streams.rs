@@ -10,7 +10,7 @@ use std::task::Poll;
 use evloop::signal::{Signal, signal};
 use evloop::time::{millis, secs};
 use evloop::{Clock, EventLoop, create_task, ctrl_c, get_running_loop, sleep, wait_for, yield_now};
-use futures::StreamExt;
+use futures::stream::{FusedStream, StreamExt};
 
 use crate::support::{DEFAULT, action, in_time, raise, turn};
 
@@ -108,7 +108,9 @@ fn a_stream_that_outlives_its_loop_ends() {
     let mut usr1 = event_loop.run_until_complete(async { signal(Signal::SIGUSR1).unwrap() }).unwrap();
     drop(event_loop);
     assert_eq!(action(Signal::SIGUSR1), DEFAULT);
+    assert!(!usr1.is_terminated(), "it was not told");
     assert_eq!(evloop::run(usr1.next()), None);
+    assert!(usr1.is_terminated());
     let text =
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| evloop::run(usr1.recv()))).unwrap_err();
     assert!(text.downcast_ref::<String>().unwrap().contains("make the stream in the loop that awaits it"));

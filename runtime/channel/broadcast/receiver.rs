@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
+use futures_core::stream::FusedStream;
 
 use super::Shared;
 use super::error::{Lagged, RecvError, TryRecvError};
@@ -24,13 +25,15 @@ pub struct Receiver<T> {
     /// The number of the value that it wants.
     next: u64,
     place: Place,
+    /// It was told that nothing can come any more.
+    has_heard: bool,
 }
 
 impl<T> Receiver<T> {
     pub(super) fn new(shared: Rc<Shared<T>>) -> Self {
         shared.receivers.set(shared.receivers.get() + 1);
         let next = shared.ring.borrow().next();
-        Receiver { shared, next, place: Place::new() }
+        Receiver { shared, next, place: Place::new(), has_heard: false }
     }
 
     /// Makes a receiver of what is sent from now on, as [`Sender::subscribe`](super::Sender::subscribe).
@@ -150,7 +153,10 @@ impl<T: Clone> Receiver<T> {
             Err(TryRecvError::Empty) => return Poll::Pending,
             Ok(value) => Ok(Rc::unwrap_or_clone(value)),
             Err(TryRecvError::Lagged(missed)) => Err(RecvError::Lagged(missed)),
-            Err(TryRecvError::Closed) => Err(RecvError::Closed),
+            Err(TryRecvError::Closed) => {
+                self.has_heard = true;
+                Err(RecvError::Closed)
+            }
         };
         self.place.leave(&self.shared.line);
         Poll::Ready(result)
@@ -166,6 +172,13 @@ impl<T: Clone> Stream for Receiver<T> {
             Err(RecvError::Lagged(missed)) => Some(Err(Lagged(missed))),
             Err(RecvError::Closed) => None,
         })
+    }
+}
+
+/// Terminated once it was received that the channel is closed: there is nothing to wait for any more.
+impl<T: Clone> FusedStream for Receiver<T> {
+    fn is_terminated(&self) -> bool {
+        self.has_heard
     }
 }
 

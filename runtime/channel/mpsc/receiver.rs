@@ -1,5 +1,6 @@
 //! The receiving end, of which there is one.
 
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -7,6 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
+use futures_core::stream::FusedStream;
 
 use super::chan::Chan;
 use super::stats::Stats;
@@ -21,11 +23,13 @@ use crate::channel::error::TryRecvError;
 #[must_use = "a receiver that is dropped fails whoever sends"]
 pub struct Receiver<T> {
     chan: Rc<Chan<T>>,
+    /// It was told that nothing can come any more.
+    has_heard: Cell<bool>,
 }
 
 impl<T> Receiver<T> {
     pub(super) fn new(chan: Rc<Chan<T>>) -> Self {
-        Receiver { chan }
+        Receiver { chan, has_heard: Cell::new(false) }
     }
 
     /// Receives the next value, waiting while there is none; `None` after the last one, when all senders are gone or the
@@ -191,6 +195,7 @@ impl<T> Receiver<T> {
     ) -> Poll<Option<R>> {
         let chan = &*self.chan;
         if chan.has_ended() {
+            self.has_heard.set(true);
             return Poll::Ready(None);
         }
         if !chan.receiver.wait(cx.waker()) {
@@ -202,6 +207,7 @@ impl<T> Receiver<T> {
             return Poll::Pending;
         }
         chan.receiver.leave();
+        self.has_heard.set(found.is_none());
         Poll::Ready(found)
     }
 }
@@ -211,6 +217,13 @@ impl<T> Stream for Receiver<T> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         self.poll_recv(cx)
+    }
+}
+
+/// Terminated once `None` was received: there is nothing to wait for any more.
+impl<T> FusedStream for Receiver<T> {
+    fn is_terminated(&self) -> bool {
+        self.has_heard.get()
     }
 }
 

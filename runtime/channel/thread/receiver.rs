@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_core::Stream;
+use futures_core::stream::FusedStream;
 
 use super::blocking::{assert_off_loop, block_on, insist};
 use super::link::{Found, Link};
@@ -38,12 +39,14 @@ pub struct Receiver<T> {
     link: Arc<Link<T>>,
     /// What was taken out of the link and not received.
     pub(super) batch: VecDeque<T>,
+    /// It was told that nothing can come any more.
+    has_heard: bool,
     outside: OutsideWait,
 }
 
 impl<T> Receiver<T> {
     pub(super) fn new(link: Arc<Link<T>>) -> Self {
-        Self { link, batch: VecDeque::new(), outside: OutsideWait::default() }
+        Self { link, batch: VecDeque::new(), has_heard: false, outside: OutsideWait::default() }
     }
 
     /// Waits for the next item. `None`: all were received, and no more can come, since all senders are gone or the
@@ -213,12 +216,16 @@ impl<T> Receiver<T> {
 
     #[inline]
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        if self.batch.is_empty()
-            && self.link.refill_or_wait(&mut self.batch, cx.waker().clone()) == Found::Nothing
-        {
-            self.outside.begin();
-            probe::waits_for(|| "thread::Receiver::recv".into());
-            return Poll::Pending;
+        if self.batch.is_empty() {
+            match self.link.refill_or_wait(&mut self.batch, cx.waker().clone()) {
+                Found::Items => {}
+                Found::TheEnd => self.has_heard = true,
+                Found::Nothing => {
+                    self.outside.begin();
+                    probe::waits_for(|| "thread::Receiver::recv".into());
+                    return Poll::Pending;
+                }
+            }
         }
         self.outside.end();
         if !self.batch.is_empty() && !affords() {
@@ -245,6 +252,13 @@ impl<T> Stream for Receiver<T> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         (self.len(), None)
+    }
+}
+
+/// Terminated once `None` was received: there is nothing to wait for any more.
+impl<T> FusedStream for Receiver<T> {
+    fn is_terminated(&self) -> bool {
+        self.has_heard
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod broadcast;
 mod foreign;
+mod fused;
 mod mpsc;
 mod oneshot;
 mod watch;
