@@ -13,7 +13,11 @@
 //! | a done callback, a callback for a descriptor or a signal | a copy, made when it is added |
 //! | what comes by a [`LoopProxy`](crate::LoopProxy), a function given to [`to_thread`](crate::to_thread()) | a copy of those whose values are `Send` and `Sync` |
 //! | the main of [`run`](crate::run) | a copy of the thread's context; all mains of a [`Runner`](crate::Runner) share one, unless they are [given](crate::Runner::run_in) another |
+//! | the destructors of a task's future, and of its output if nobody takes it | the task's |
 //! | the exception handler | the context of the task or callback that has failed |
+//!
+//! Whatever somebody else drops, an output that was taken or a callback that is cancelled, is dropped in his context. The
+//! output of a task in which nothing was ever set is dropped in what the loop itself is in.
 //!
 //! # asyncio
 //! The module `contextvars`.

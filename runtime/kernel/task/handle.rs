@@ -536,7 +536,7 @@ impl<T> Drop for BorrowedTask<'_, T> {
 }
 
 /// Ends an unfinished task as cancelled, outside of its step.
-fn end(task: &TaskRef, home: &Home) {
+pub(super) fn end(task: &TaskRef, home: &Home) {
     debug_assert!(!task.is_current(), "a loop ended in the middle of a step");
     if !task.done() {
         // SAFETY: a counted reference, at home, unfinished, not being polled: a step runs inside of a turn

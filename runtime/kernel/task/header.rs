@@ -42,8 +42,9 @@ pub(super) struct TaskVtable {
     pub(super) poll: unsafe fn(TaskPtr, &mut std::task::Context<'_>) -> Poll<()>,
     /// Drops the future. # Safety: at home, the stage holds the future.
     pub(super) drop_future: unsafe fn(TaskPtr),
-    /// Drops the value that the future has left. # Safety: at home, the stage holds it, and the flags say no more.
-    pub(super) drop_output: unsafe fn(TaskPtr),
+    /// Drops the value that the future has left; `None` if values of its type have no destructor. # Safety: at home,
+    /// the stage holds it, and the flags say no more.
+    pub(super) drop_output: Option<unsafe fn(TaskPtr)>,
     /// The stage's place: a value of the future's output, or a `Box<TaskError>`. # Safety: alive.
     pub(super) output: unsafe fn(TaskPtr) -> NonNull<()>,
     /// For header, future and output.

@@ -3,7 +3,7 @@
 
 use std::cell::UnsafeCell;
 use std::future::Future;
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::panic::Location;
 use std::pin::Pin;
 use std::ptr::NonNull;
@@ -52,7 +52,7 @@ impl<F: Future> OfType<F> {
         },
         poll: poll::<F>,
         drop_future: drop_future::<F>,
-        drop_output: drop_output::<F>,
+        drop_output: if mem::needs_drop::<F::Output>() { Some(drop_output::<F>) } else { None },
         output: output::<F>,
         room: Room::of::<Cell<F>>(),
     };

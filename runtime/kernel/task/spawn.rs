@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::current::{context_for_child, has_none_for_children};
 use super::eager::step_at_once;
-use super::handle::Task;
+use super::handle::{Task, TaskRef, end};
 use super::header::TaskPtr;
-use super::{raw, step};
+use super::raw;
 use crate::kernel::context::{Home, LoopRef};
 use crate::kernel::variables::Context;
 
@@ -179,10 +179,7 @@ unsafe fn begin(task: TaskPtr, loop_ref: &LoopRef, home: &Home, builder: TaskBui
     // SAFETY: new, at home.
     unsafe { queue(task, loop_ref, home) };
     if home.closing.get() {
-        // SAFETY: alive, at home, and nobody polls it.
-        unsafe {
-            step::end_cancelled(task);
-            step::finish(task, home);
-        }
+        // SAFETY: alive, at home.
+        end(&unsafe { TaskRef::of(task) }, home);
     }
 }

@@ -239,12 +239,12 @@ pub(super) unsafe fn finish(task: TaskPtr, home: &Home) {
         unsafe { tell(task, home, waiters) };
     }
     if !state.has(JOIN) {
-        if state.has(OUTPUT) {
-            // SAFETY: at home, and nobody else can take the output.
-            unsafe { drop_output(task) };
-        }
         if state.has(CONTEXT) {
-            drop_context(header.take_context());
+            // SAFETY: the caller's duty, and nobody else can take the output.
+            unsafe { drop_output_and_context(task) };
+        } else if state.has(OUTPUT) {
+            // SAFETY: as above.
+            unsafe { drop_output(task) };
         }
     }
     if !was_queued {
@@ -287,6 +287,30 @@ unsafe fn tell(task: TaskPtr, home: &Home, waiters: Vec<(u64, Waiter)>) {
     }
 }
 
+/// Drops an output that nobody takes in the context of its task, as its future was, and then the context.
+///
+/// # Safety
+/// Alive, at home, ended, and nobody else can take the output.
+#[inline(never)]
+unsafe fn drop_output_and_context(task: TaskPtr) {
+    // SAFETY: alive.
+    let header = unsafe { task.header() };
+    if header.state.has(OUTPUT) {
+        // SAFETY: alive.
+        let has_destructor = unsafe { task.vtable() }.drop_output.is_some() && !header.state.has(FAILED);
+        if has_destructor {
+            let context = header.context();
+            // SAFETY: the caller's duty.
+            run_guarded_in(context.as_ref(), || unsafe { drop_output(task) });
+        } else {
+            // What reports a panic enters the context by itself.
+            // SAFETY: the caller's duty.
+            unsafe { drop_output(task) };
+        }
+    }
+    drop_context(header.take_context());
+}
+
 /// Drops an output that nobody took; a panic in it is reported.
 ///
 /// # Safety
@@ -301,8 +325,11 @@ pub(super) unsafe fn drop_output(task: TaskPtr) {
     // First the flags: if a destructor panics, what it left must not be dropped again.
     state.clear(OUTPUT | UNSEEN_PANIC);
     if !state.has(FAILED) {
-        // SAFETY: the caller's duty; the flags said that it is a value, and say that it is not there any more.
-        guarded(message, || unsafe { (task.vtable().drop_output)(task) });
+        // SAFETY: alive.
+        if let Some(drop_output) = unsafe { task.vtable() }.drop_output {
+            // SAFETY: the caller's duty; the flags said that it is a value, and say that it is not there any more.
+            guarded(message, || unsafe { drop_output(task) });
+        }
         return;
     }
     // SAFETY: as above: it is an error, and is read once.

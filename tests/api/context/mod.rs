@@ -1,6 +1,7 @@
 //! Context variables: who sees what.
 
 mod callbacks;
+mod dropped;
 mod entered;
 mod scoped;
 mod values;
