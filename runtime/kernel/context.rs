@@ -122,10 +122,10 @@ pub(crate) struct Home {
     pub(crate) is_inside: Cell<bool>,
     /// Whether tasks have their first step at once, if nobody says otherwise.
     pub(crate) eager: Cell<bool>,
-    /// The number of the step that runs: no two have the same.
+    /// The number of the step that runs: no two have the same, and who begins later has the larger one.
     pub(crate) step: Cell<u64>,
-    /// Steps made so far inside of others.
-    inner_steps: Cell<u64>,
+    /// Steps made so far.
+    steps: Cell<u64>,
     /// Batches run so far: asyncio's iterations.
     pub(crate) turns: Cell<u64>,
     /// Whether the loop is inside its turn; outside, whatever becomes ready has to ring the bell.
@@ -168,7 +168,7 @@ impl Home {
             is_inside: Cell::new(false),
             eager: Cell::new(false),
             step: Cell::new(0),
-            inner_steps: Cell::new(0),
+            steps: Cell::new(0),
             turns: Cell::new(0),
             turning: Cell::new(false),
             running: Cell::new(false),
@@ -197,15 +197,17 @@ impl Home {
     /// Numbers the step that begins.
     #[inline]
     pub(crate) fn begin_step(&self) {
-        self.step.set(self.step.get() + 1);
+        // Not from `step`: that of a step inside of which others were made is smaller than theirs.
+        let number = self.steps.get() + 1;
+        self.steps.set(number);
+        self.step.set(number);
     }
 
-    /// Numbers a step that begins inside of another, whose number it returns, to be set again at the end. They are
-    /// counted from the other end of the numbers.
+    /// Numbers a step that begins inside of another, whose number it returns, to be set again at the end.
     pub(crate) fn begin_inner_step(&self) -> u64 {
-        let count = self.inner_steps.get() + 1;
-        self.inner_steps.set(count);
-        self.step.replace(u64::MAX - count)
+        let outer = self.step.get();
+        self.begin_step();
+        outer
     }
 
     /// A task number: unique in the process, increasing within the loop.

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use evloop::time::secs;
 use evloop::{
-    Promise, TaskGroup, catch_cancel, create_task, finally, now, on_cancel, sleep, timeout, timeout_at,
+    Promise, Task, TaskGroup, catch_cancel, create_task, finally, now, on_cancel, sleep, timeout, timeout_at,
     wait_for, yield_now,
 };
 use futures::future::{join, join_all, select};
@@ -311,6 +311,24 @@ async fn a_groups_own_cancel_and_a_deadline_in_one_step_are_the_deadline() {
     // The cancel comes first, and reaches the child; the deadline, in the same step, is the outer one.
     assert_eq!(outcome.await, "Err(TimeoutError)@3");
     assert_eq!(trace.take(), ["child@3"]);
+}
+
+#[evloop::test]
+async fn what_was_taken_in_an_eager_first_step_counts_as_earlier() {
+    for eager in [false, true] {
+        let trace = Trace::new();
+        let t = trace.clone();
+        let group = TaskGroup::cancellable(async move |tg| {
+            let _ = tg.create_task(child(&t, "child", 2));
+            let group = tg.clone();
+            evloop::call_later(secs(1), move || group.cancel());
+            // The deadline comes in the first step, and begins this. What ends it is the group's own request.
+            finally(pending::<()>(), t.cleanup("body", 9)).await;
+        });
+        let task = Task::builder().eager(eager).spawn(wait_for(group, secs(0)));
+        assert_eq!(trace.outcome(task).await, "Err(TimeoutError)@3");
+        assert_eq!(trace.take(), ["body cut@1", "child@3"], "asked once, not again by what was taken before");
+    }
 }
 
 /// Polls a future until `at`, then gives it away.
