@@ -23,14 +23,13 @@ struct Cell<F: Future> {
 }
 
 /// The flags say which one it is: [`FUTURE`]; [`OUTPUT`], with [`FAILED`] if it is an error; or none.
+///
+/// `repr(C)`: all fields begin where the stage does. Who knows its place, but not the future's type, relies on that.
+#[repr(C)]
 union Stage<F: Future> {
     future: ManuallyDrop<F>,
     output: ManuallyDrop<F::Output>,
-    /// In a box, so that no task is larger for what few of them leave.
-    #[expect(
-        dead_code,
-        reason = "the room is needed; written and read by its place, whatever the future's type"
-    )]
+    /// In a box, so that no task is larger for what few of them leave. Written and read by its place.
     error: ManuallyDrop<Box<TaskError>>,
 }
 
@@ -125,8 +124,7 @@ unsafe fn drop_output<F: Future>(task: TaskPtr) {
 }
 
 unsafe fn output<F: Future>(task: TaskPtr) -> NonNull<()> {
-    // The fields of a union start at its address.
-    // SAFETY: the address of a field is inside the cell, hence not null.
+    // SAFETY: inside the cell, hence not null.
     unsafe { NonNull::new_unchecked(stage::<F>(task).cast()) }
 }
 
@@ -148,6 +146,6 @@ pub(super) unsafe fn store_error(task: TaskPtr, error: TaskError) {
 /// # Safety
 /// The task is alive.
 pub(super) unsafe fn error_place(task: TaskPtr) -> NonNull<Box<TaskError>> {
-    // SAFETY: alive, hence its vtable may be called; the fields of a union start at its address.
+    // SAFETY: alive, hence its vtable may be called.
     unsafe { (task.vtable().output)(task).cast() }
 }
