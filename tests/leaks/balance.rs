@@ -9,7 +9,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicIsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -98,8 +98,11 @@ pub(crate) fn balanced(scenario: impl Fn()) {
 pub(crate) fn alive_around(scenario: impl Fn(), patience: Duration) -> (Alive, Alive) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    // Once for what the standard library makes on first use.
+    // Once for what the standard library makes on first use; and a wait for a message, of which it keeps something
+    // in the thread: it depends on the others whether one in the scenario has to wait.
     counted(&scenario);
+    let (_sends, never) = mpsc::channel::<()>();
+    never.recv_timeout(Duration::from_millis(1)).expect_err("nothing is sent");
     let mut before = alive();
     let mut same = 0;
     while same < 20 {
