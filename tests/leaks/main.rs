@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use balance::{abroad, alive_around, balanced, counted};
 use evloop::time::{millis, secs};
-use evloop::{Clock, EventLoop, Promise, Queue, RunError, TaskGroup, TaskRef, TryTaskGroup};
+use evloop::{Clock, EventLoop, Promise, Queue, RunError, Task, TaskGroup, TaskRef, TryTaskGroup};
 
 /// A panic that says nothing.
 fn fail() -> ! {
@@ -202,6 +202,83 @@ fn what_destructors_schedule_while_the_loop_ends_is_dropped_too() {
         });
         turn(&mut event_loop);
         drop(event_loop);
+    });
+}
+
+/// Something that must lie where few things do.
+#[repr(align(128))]
+struct Wide(Vec<u8>);
+
+impl Wide {
+    fn is_in_place(&self) -> bool {
+        std::ptr::from_ref(self).addr() % 128 == 0
+    }
+}
+
+/// A task for each way to end: with a value, by a panic, by a request before and after its first step.
+fn ends_of<T: 'static>(value: impl Fn() -> T + Copy + 'static) -> Vec<Task<T>> {
+    let handle = evloop::get_running_loop().expect("this is one");
+    let ends = |n: u32| {
+        let holds = (value(), Wide(vec![1]));
+        let task = handle.create_task(async move {
+            assert!(holds.1.is_in_place());
+            evloop::yield_now().await;
+            match n {
+                0 => value(),
+                1 => fail(),
+                _ => pending().await,
+            }
+        });
+        if n == 2 {
+            task.cancel_with("never begun");
+        }
+        task
+    };
+    let small = |n: u32| handle.create_task(async move { if n == 0 { value() } else { fail() } });
+    (0..4).map(ends).chain((0..2).map(small)).collect()
+}
+
+/// Runs them, and leaves each end unseen, looks at it, or takes it.
+async fn looked_at<T: 'static>(value: impl Fn() -> T + Copy + 'static, is_good: fn(&T) -> bool) {
+    for way in 0..3 {
+        let mut tasks = ends_of(value);
+        evloop::sleep(secs(1)).await;
+        tasks[3].cancel();
+        evloop::sleep(secs(1)).await;
+        assert!(tasks.iter().all(|task| task.done()));
+        for (n, task) in tasks.iter_mut().enumerate() {
+            let is_value = n == 0 || n == 4;
+            match way {
+                0 => {}
+                1 => assert!(task.result().expect("it is there").map_or(!is_value, is_good)),
+                _ => {
+                    assert!(
+                        task.take_result().expect("it is there").map_or(!is_value, |value| is_good(&value))
+                    );
+                    assert!(task.result().is_none());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn values_and_errors_of_every_shape_find_room_and_leave_it() {
+    balanced(|| {
+        let mut event_loop = new_loop();
+        let all = async {
+            looked_at(|| (), |()| true).await;
+            looked_at(|| 7_u8, |value| *value == 7).await;
+            looked_at(|| vec![1_u8, 2], |value| *value == [1, 2]).await;
+            looked_at(|| Wide(vec![3]), |value| value.is_in_place() && value.0 == [3]).await;
+            looked_at(
+                || std::array::from_fn::<_, 100, _>(|_| Some(Box::new(4))),
+                |value| value[99] == Some(Box::new(4)),
+            )
+            .await;
+        };
+        event_loop.run_until_complete(all).expect("nothing stops it");
+        assert_eq!(event_loop.handle().all_tasks().len(), 0);
     });
 }
 
