@@ -218,7 +218,7 @@ impl EventLoop {
                 if alarm.is_none() && home.ready.is_empty() && home.live.borrow().is_empty() {
                     break;
                 }
-                guarded("a waker or a callback panicked when it was dropped", || drop(alarm));
+                drop(alarm);
             }
             let handler = home.handler.borrow_mut().take();
             guarded("an exception handler panicked when it was dropped", || drop(handler));

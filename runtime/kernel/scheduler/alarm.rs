@@ -9,7 +9,8 @@ use std::task::Waker;
 
 use super::ReadyList;
 
-/// A claim on something that is to be told when a time has come: used up then, or given up before. It stays at home.
+/// A claim on something that is to be told when a time has come: used up then, or given up before. It stays on the
+/// thread where it was made, which a task that it is set for need not have as its home.
 pub(crate) struct Alarm(NonNull<Alarmed>);
 
 /// The head of everything that an alarm can be set for: where its functions are.
@@ -47,7 +48,7 @@ impl Alarmed {
 impl Alarm {
     /// # Safety
     /// `of` is the head of something alive, and the caller gives one claim on it away: of the kind that the functions
-    /// of its `AlarmVtable` own.
+    /// of its `AlarmVtable` own. They may be called on this thread.
     #[inline]
     pub(crate) unsafe fn new(of: NonNull<Alarmed>) -> Self {
         Self(of)

@@ -31,8 +31,8 @@ pub(crate) struct Entry {
 }
 
 /// What the scheduler may do with an entry. All functions take the entry's first address and may free
-/// it; all but `discard_abroad` are called at home only. None of them unwinds: they catch what foreign code
-/// throws.
+/// it; all but `discard_abroad`, and the alarm's, are called at home only. None of them unwinds: they catch what
+/// foreign code throws.
 #[repr(C)]
 pub(crate) struct EntryVtable {
     /// What happens at a time.

@@ -21,7 +21,7 @@ pub(super) struct Attached {
     word: Cell<*mut ()>,
 }
 
-/// Set in the address of a task: both kinds are aligned to eight bytes at least.
+/// Set in the address of a task: both kinds are aligned to more than that.
 const IS_JOINER: usize = 1;
 const _: () = assert!(align_of::<Side>() > IS_JOINER && align_of::<super::header::Header>() > IS_JOINER);
 

@@ -410,7 +410,6 @@ impl<T> Task<T> {
             return None;
         }
         header.state.clear(UNSEEN_PANIC);
-        // SAFETY: alive.
         let task = self.task.task;
         if header.state.has(FAILED) {
             // SAFETY: OUTPUT and FAILED say that there is an error, and it stays until it is taken, which needs
