@@ -211,7 +211,7 @@ struct Wide(Vec<u8>);
 
 impl Wide {
     fn is_in_place(&self) -> bool {
-        std::ptr::from_ref(self).addr() % 128 == 0
+        std::ptr::from_ref(self).addr().is_multiple_of(128)
     }
 }
 

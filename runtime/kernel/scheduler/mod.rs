@@ -5,7 +5,8 @@
 //! scheduled first runs first, of whichever kind it is.
 //!
 //! A *batch* is what was ready when it began: the list is taken whole, and what becomes ready meanwhile
-//! starts a new one. The scheduler knows neither tasks nor timers nor I/O; it sees entries.
+//! starts a new one. The scheduler knows neither tasks nor timers nor I/O; it sees entries. (What else may be in an
+//! entry's vtable, the functions of an [`alarm`], is data to it.)
 
 pub(crate) mod alarm;
 pub(crate) mod inbox;

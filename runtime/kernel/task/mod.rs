@@ -14,12 +14,14 @@
 //!                                          freed
 //! ```
 //!
-//! One allocation per task: a header (`header.rs`), then the future or its output (`raw.rs`). Bits and
+//! One allocation per task: a header (`header.rs`), then the future or its output (`raw.rs`). What few tasks have
+//! hangs on the header by one word (`attached.rs`), and so does whoever awaits it (`awaiting.rs`). Bits and
 //! counts are in `state.rs`, which also says who may touch what from where. `step.rs` is the arrows above,
 //! `cancel.rs` the last of them. Other threads hold wakers only (`waker.rs`), and may free an empty header;
 //! a future is built, polled and dropped at home.
 //!
-//! A callback (`callback.rs`) is the other kind of entry in the FIFO.
+//! A callback (`callback.rs`) is the other kind of entry in the FIFO. For both an alarm can be set, and for the wakers of
+//! others (`alarm.rs`).
 
 mod alarm;
 mod attached;
