@@ -34,6 +34,7 @@
 //! * **A task's [`context`](crate::TaskRef::context) is gone with its end**, once its [`Task`](crate::Task) is: values of the
 //!   thread are not dropped elsewhere. For the same reason only variables whose values are `Send` and `Sync` travel to
 //!   [`to_thread`](crate::to_thread) and by a [`LoopProxy`](crate::LoopProxy).
+//! * **An output that nobody takes is dropped in its task's context**, as its future was; in asyncio in the loop's own.
 //! * **[`Context::run`](crate::context::Context::run) notices a context that is current or in a `run`**, not one that an outer
 //!   step further down the stack runs in; an eager task may be given its creator's.
 //! * **A [`BoundedSemaphore`](crate::BoundedSemaphore) takes back only permits that were forgotten.** asyncio's accepts a
@@ -46,6 +47,8 @@
 //!
 //! # Because it is better
 //! * **Timers with one deadline fire first come, first served.** asyncio's heap gives them no order.
+//! * **A task that was started from another thread and cancelled before it came does not begin**, also on a loop of
+//!   [eager tasks](crate::Builder::eager_tasks).
 //! * **A ready value beats its timeout.** asyncio's [`wait_for`](crate::wait_for) raises although the value is
 //!   there when both come in one iteration. With a timeout of zero the content is polled once; there it
 //!   never starts.

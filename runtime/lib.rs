@@ -182,7 +182,7 @@
 //! | `asyncio.as_completed(aws)`, `timeout=` | [`as_completed`](as_completed())`(futures)`, `.timeout(secs(5))` |
 //! | `asyncio.shield(aw)` | [`shield`](shield())`(&task)` |
 //! | `asyncio.staggered.staggered_race` | [`staggered_race`] |
-//! | `asyncio.Runner` | [`Runner`] |
+//! | `asyncio.Runner` | [`Runner`]; `run(main, context=ctx)` is [`run_in`](Runner::run_in) |
 //! | `loop.add_signal_handler`, `remove_signal_handler` | the same names on [`LoopHandle`]; [`signal`](mod@signal), [`ctrl_c`] |
 //! | "Task exception was never retrieved" | [`Task::detach_reporting`] |
 //! | `except CancelledError`, `finally` | [`catch_cancel`], [`on_cancel`], [`finally`] |
