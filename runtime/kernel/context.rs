@@ -122,10 +122,10 @@ pub(crate) struct Home {
     pub(crate) is_inside: Cell<bool>,
     /// Whether tasks have their first step at once, if nobody says otherwise.
     pub(crate) eager: Cell<bool>,
-    /// The number of the step that runs: no two have the same, and who begins later has the larger one.
-    pub(crate) step: Cell<u64>,
-    /// Steps made so far.
+    /// Steps begun so far.
     steps: Cell<u64>,
+    /// How many had begun when the last one that was inside of another ended, and the number of the one that went on.
+    went_on: Cell<(u64, u64)>,
     /// Batches run so far: asyncio's iterations.
     pub(crate) turns: Cell<u64>,
     /// Whether the loop is inside its turn; outside, whatever becomes ready has to ring the bell.
@@ -167,8 +167,8 @@ impl Home {
             inside: RefCell::new(Inside::Nothing),
             is_inside: Cell::new(false),
             eager: Cell::new(false),
-            step: Cell::new(0),
             steps: Cell::new(0),
+            went_on: Cell::new((0, 0)),
             turns: Cell::new(0),
             turning: Cell::new(false),
             running: Cell::new(false),
@@ -197,17 +197,18 @@ impl Home {
     /// Numbers the step that begins.
     #[inline]
     pub(crate) fn begin_step(&self) {
-        // Not from `step`: that of a step inside of which others were made is smaller than theirs.
-        let number = self.steps.get() + 1;
-        self.steps.set(number);
-        self.step.set(number);
+        self.steps.set(self.steps.get() + 1);
     }
 
-    /// Numbers a step that begins inside of another, whose number it returns, to be set again at the end.
-    pub(crate) fn begin_inner_step(&self) -> u64 {
-        let outer = self.step.get();
-        self.begin_step();
-        outer
+    /// The number of the step that runs: no two have the same, and who begins later has the larger one.
+    pub(crate) fn step(&self) -> u64 {
+        let (begun, number) = self.went_on.get();
+        if begun == self.steps.get() { number } else { self.steps.get() }
+    }
+
+    /// Says that the step of this number goes on: those that began inside of it have ended.
+    pub(crate) fn go_on(&self, number: u64) {
+        self.went_on.set((self.steps.get(), number));
     }
 
     /// A task number: unique in the process, increasing within the loop.

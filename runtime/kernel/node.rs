@@ -154,7 +154,7 @@ impl Scope {
             let offer = {
                 let mut tree = home.scopes.borrow_mut();
                 let serial = tree.next_serial();
-                let mut offer = Offer::new(self.key, serial, home.step.get());
+                let mut offer = Offer::new(self.key, serial, home.step());
                 tree.coalesce(self.key, &mut offer);
                 offer
             };
@@ -228,7 +228,7 @@ impl Scope {
         loop {
             let (again, raised, wakers) = {
                 let mut tree = home.scopes.borrow_mut();
-                let Some(again) = tree.next_offer_again(index, home.step.get()) else {
+                let Some(again) = tree.next_offer_again(index, home.step()) else {
                     return Polled::Pending;
                 };
                 let wakers = if again.is_some() { tree.wakers_below(index) } else { Wakers::new() };
@@ -284,7 +284,7 @@ impl Scope {
             if let Some(first) = first {
                 tree.mark_served(index, first);
             }
-            let delivery = Delivery { origin, offer: first.unwrap_or(id), step: home.step.get(), asked };
+            let delivery = Delivery { origin, offer: first.unwrap_or(id), step: home.step(), asked };
             result = Some(match result {
                 Some(other) => tree.outermost(index, other, delivery),
                 None => delivery,
@@ -313,7 +313,7 @@ impl Scope {
 
     fn own_delivery(&self, home: &Home, offer: &Offer) -> Delivery {
         home.scopes.borrow_mut().mark_served(self.key.index, offer.id);
-        Delivery { origin: self.key, offer: offer.id, step: home.step.get(), asked: offer.asked }
+        Delivery { origin: self.key, offer: offer.id, step: home.step(), asked: offer.asked }
     }
 
     /// The node accepts: all that waits inside joins in.
@@ -546,7 +546,7 @@ pub(crate) fn raise_here(delivery: Option<Delivery>) {
         let known = delivery.filter(|d| tree.is_self_or_above(d.origin, node));
         let delivery = known.unwrap_or_else(|| {
             let offer = tree.next_serial();
-            Delivery { origin: tree.key(root), offer, step: home.step.get(), asked: offer }
+            Delivery { origin: tree.key(root), offer, step: home.step(), asked: offer }
         });
         tree.raise(node, Raised { delivery, persists: true }, &mut wakers);
     });

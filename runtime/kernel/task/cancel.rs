@@ -100,7 +100,7 @@ pub(super) unsafe fn poll_offered(task: TaskPtr, home: &Home) -> bool {
         });
         let mut tree = home.scopes.borrow_mut();
         let serial = tree.next_serial();
-        Offer { asked, ..Offer::new(tree.key(root), serial, home.step.get()) }
+        Offer { asked, ..Offer::new(tree.key(root), serial, home.step()) }
     } else {
         let Some(offer) = kept else {
             // SAFETY: the caller's duty.
@@ -142,7 +142,7 @@ pub(super) unsafe fn settle_raised(task: TaskPtr, home: &Home) -> bool {
     loop {
         let (again, wakers) = {
             let mut tree = home.scopes.borrow_mut();
-            let Some(again) = tree.next_offer_again(root, home.step.get()) else { return false };
+            let Some(again) = tree.next_offer_again(root, home.step()) else { return false };
             let wakers = if again.is_some() { tree.wakers_below(root) } else { Vec::new() };
             (again, wakers)
         };

@@ -21,6 +21,7 @@ use crate::kernel::variables::Inside;
 /// Alive, at home, new, with the list's claim, which ends here; its loop is the current one, and in a turn.
 pub(super) unsafe fn step_at_once(task: TaskPtr, home: &Home) {
     let outside = Outside::leave(home);
+    home.begin_step();
     // SAFETY: alive.
     let state = unsafe { task.state() };
     let flags = state.flags();
@@ -42,13 +43,13 @@ impl<'a> Outside<'a> {
     fn leave(home: &'a Home) -> Self {
         let inside = home.go_inside(Inside::Nothing);
         let open = mem::take(&mut home.scopes.borrow_mut().open);
-        Self { home, inside, open, step: home.begin_inner_step() }
+        Self { home, inside, open, step: home.step() }
     }
 }
 
 impl Drop for Outside<'_> {
     fn drop(&mut self) {
-        self.home.step.set(self.step);
+        self.home.go_on(self.step);
         self.home.scopes.borrow_mut().open = mem::take(&mut self.open);
         // Of the step nothing is left in there.
         drop(self.home.go_inside(mem::replace(&mut self.inside, Inside::Nothing)));

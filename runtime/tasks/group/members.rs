@@ -335,7 +335,7 @@ impl<E: 'static> Members<E> {
             self.asks_body.set(true);
         }
         if self.asked.replace(false) {
-            self.asked_step.set(with_current(|_, home| home.step.get()).unwrap_or(0));
+            self.asked_step.set(with_current(|_, home| home.step()).unwrap_or(0));
         }
         Attended(&self.polled)
     }
