@@ -37,12 +37,13 @@ use crate::kernel::WaitList;
 pub struct BaseQueue<T, B> {
     buffer: RefCell<B>,
     maxsize: usize,
-    /// How many items may be in for one more to be put: `maxsize`, without a bound all there can be, none after the
-    /// shut-down. One question where every put would have two.
-    room: Cell<usize>,
+    /// A put that finds fewer items in has nothing else to ask: there is room, and no new peak. So it is the peak, and
+    /// zero after the shut-down.
+    limit: Cell<usize>,
     peak_size: Cell<usize>,
-    /// Items that were put and not reported as done yet.
-    pub(super) unfinished: Cell<usize>,
+    /// Items that were taken and not reported as done yet; less than none if more were reported than taken. Together
+    /// with those that are in they are the unfinished ones, of which a put need keep no account.
+    at_work: Cell<isize>,
     is_shut_down: Cell<bool>,
     pub(super) getters: WaitList,
     pub(super) putters: WaitList,
@@ -59,9 +60,9 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
         BaseQueue {
             buffer: RefCell::default(),
             maxsize,
-            room: Cell::new(if maxsize == 0 { usize::MAX } else { maxsize }),
+            limit: Cell::new(0),
             peak_size: Cell::new(0),
-            unfinished: Cell::new(0),
+            at_work: Cell::new(0),
             is_shut_down: Cell::new(false),
             getters: WaitList::of("Queue::get"),
             putters: WaitList::of("Queue::put"),
@@ -155,23 +156,38 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
     #[doc(alias = "try_send")]
     #[inline]
     pub fn put_nowait(&self, item: T) -> Result<(), PutNowaitError<T>> {
-        let mut buffer = self.buffer.borrow_mut();
-        let len = buffer.len();
-        if len >= self.room.get() {
-            return Err(if self.is_shut_down.get() {
+        self.put_now(item).map_err(|item| {
+            if self.is_shut_down.get() {
                 PutNowaitError::QueueShutDown(item)
             } else {
                 PutNowaitError::QueueFull(item)
-            });
+            }
+        })
+    }
+
+    /// As [`put_nowait`](Self::put_nowait), for those who wait if it fails.
+    #[inline(always)]
+    pub(super) fn put_now(&self, item: T) -> Result<(), T> {
+        let mut buffer = self.buffer.borrow_mut();
+        let len = buffer.len();
+        if len >= self.limit.get() && !self.raise_limit(len) {
+            return Err(item);
         }
         buffer.push(item);
         drop(buffer);
-        if len >= self.peak_size.get() {
-            self.peak_size.set(len + 1);
-        }
-        self.unfinished.set(self.unfinished.get() + 1);
         self.getters.wake_one();
         Ok(())
+    }
+
+    /// Is there room for one more than `len`, which are more than ever?
+    #[cold]
+    fn raise_limit(&self, len: usize) -> bool {
+        let has_room = !self.is_full_with(len) && !self.is_shut_down.get();
+        if has_room {
+            self.limit.set(len + 1);
+            self.peak_size.set(len + 1);
+        }
+        has_room
     }
 
     /// Removes and returns the next item, waiting while the queue is empty.
@@ -224,15 +240,20 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
     #[doc(alias = "try_recv")]
     #[inline]
     pub fn get_nowait(&self) -> Result<T, GetNowaitError> {
-        let next = self.buffer.borrow_mut().pop(); // a statement of its own: it ends the borrow
-        match next {
-            Some(item) => {
-                self.putters.wake_one();
-                Ok(item)
-            }
+        match self.get_now() {
+            Some(item) => Ok(item),
             None if self.is_shut_down.get() => Err(GetNowaitError::QueueShutDown),
             None => Err(GetNowaitError::QueueEmpty),
         }
+    }
+
+    /// As [`get_nowait`](Self::get_nowait), for those who wait if it fails.
+    #[inline(always)]
+    pub(super) fn get_now(&self) -> Option<T> {
+        let item = self.buffer.borrow_mut().pop()?;
+        self.at_work.set(self.at_work.get() + 1);
+        self.putters.wake_one();
+        Some(item)
     }
 
     /// Reports that the work on one item that was taken is done.
@@ -258,9 +279,9 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
     /// ```
     #[track_caller]
     pub fn task_done(&self) {
-        let unfinished = self.unfinished.get();
+        let unfinished = self.unfinished();
         assert!(unfinished > 0, "task_done() called too often: call it once for each item taken");
-        self.unfinished.set(unfinished - 1);
+        self.at_work.set(self.at_work.get() - 1);
         if unfinished == 1 {
             self.joiners.wake_all();
         }
@@ -310,7 +331,7 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
     #[doc(alias = "close")]
     pub fn shutdown(&self) {
         self.is_shut_down.set(true);
-        self.room.set(0);
+        self.limit.set(0);
         WaitList::wake_all_of(&[&self.getters, &self.putters]);
     }
 
@@ -335,14 +356,14 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
     /// ```
     pub fn shutdown_now(&self) -> Vec<T> {
         self.is_shut_down.set(true);
-        self.room.set(0);
+        self.limit.set(0);
         let mut buffer = self.buffer.take();
         let items: Vec<T> = std::iter::from_fn(|| buffer.pop()).collect();
-        let unfinished = self.unfinished.get().saturating_sub(items.len());
-        self.unfinished.set(unfinished);
+        let at_work = self.at_work.get().max(0); // of those that were left some may have been reported
+        self.at_work.set(at_work);
         // All in one call: a waker that panics keeps nobody from his.
         let lines = [&self.joiners, &self.getters, &self.putters];
-        WaitList::wake_all_of(if unfinished == 0 { &lines } else { &lines[1..] });
+        WaitList::wake_all_of(if at_work == 0 { &lines } else { &lines[1..] });
         items
     }
 
@@ -364,13 +385,18 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
         QueueStats {
             size: self.qsize(),
             peak_size: self.peak_size.get(),
-            unfinished: self.unfinished.get(),
+            unfinished: self.unfinished(),
             getters: self.getters.len(),
             peak_getters: self.getters.peak(),
             putters: self.putters.len(),
             peak_putters: self.putters.peak(),
             joiners: self.joiners.len(),
         }
+    }
+
+    /// Items that were put and not reported as done yet.
+    pub(super) fn unfinished(&self) -> usize {
+        self.qsize().saturating_add_signed(self.at_work.get())
     }
 
     fn is_full_with(&self, len: usize) -> bool {
@@ -383,7 +409,7 @@ impl<T, B: Buffer<T>> fmt::Debug for BaseQueue<T, B> {
         f.debug_struct(B::NAME)
             .field("qsize", &self.qsize())
             .field("maxsize", &self.maxsize)
-            .field("unfinished", &self.unfinished.get())
+            .field("unfinished", &self.unfinished())
             .field("is_shut_down", &self.is_shut_down.get())
             .field("getters", &self.getters.len())
             .field("putters", &self.putters.len())

@@ -8,8 +8,9 @@
 //! awaited; what comes after a wait stands beside it.
 
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use super::base::BaseQueue;
 use super::buffer::Buffer;
@@ -28,34 +29,27 @@ impl<'a, T, B: Buffer<T>> Get<'a, T, B> {
 }
 
 impl<T, B: Buffer<T>> Get<'_, T, B> {
-    #[inline(always)]
-    fn look(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, QueueShutDown>> {
-        match self.queue.get_nowait() {
-            Ok(item) => Poll::Ready(Ok(item)),
-            Err(GetNowaitError::QueueShutDown) => Poll::Ready(Err(QueueShutDown(()))),
-            Err(GetNowaitError::QueueEmpty) => self.join_line(cx.waker()),
-        }
-    }
-
     #[inline(never)]
-    fn join_line(&mut self, waker: &Waker) -> Poll<Result<T, QueueShutDown>> {
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, QueueShutDown>> {
+        let queue = self.queue;
+        match self.place.poll(&queue.getters, cx.waker()) {
+            Standing::InLine => return Poll::Pending,
+            Standing::Called => {
+                if let Some(item) = queue.get_now() {
+                    return Poll::Ready(Ok(item));
+                }
+            }
+            Standing::Outside => {} // it has just looked
+        }
         // Foreign code, which may have put something in: looks again.
-        let waker = waker.clone();
-        match self.queue.get_nowait() {
+        let waker = cx.waker().clone();
+        match queue.get_nowait() {
             Ok(item) => Poll::Ready(Ok(item)),
             Err(GetNowaitError::QueueShutDown) => Poll::Ready(Err(QueueShutDown(()))),
             Err(GetNowaitError::QueueEmpty) => {
-                self.place.enter_as(&self.queue.getters, waker);
+                self.place.enter_as(&queue.getters, waker);
                 Poll::Pending
             }
-        }
-    }
-
-    #[inline(never)]
-    fn poll_again(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, QueueShutDown>> {
-        match self.place.poll(&self.queue.getters, cx.waker()) {
-            Standing::InLine => Poll::Pending,
-            Standing::Called | Standing::Outside => self.look(cx),
         }
     }
 
@@ -72,7 +66,12 @@ impl<T, B: Buffer<T>> Future for Get<'_, T, B> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.place.is_outside() { self.look(cx) } else { self.poll_again(cx) }
+        if self.place.is_outside()
+            && let Some(item) = self.queue.get_now()
+        {
+            return Poll::Ready(Ok(item));
+        }
+        self.wait(cx)
     }
 }
 
@@ -87,13 +86,18 @@ impl<T, B: Buffer<T>> Drop for Get<'_, T, B> {
 
 pub(super) struct Put<'a, T, B: Buffer<T>> {
     queue: &'a BaseQueue<T, B>,
-    place: Place,
-    item: Option<T>,
+    stage: Stage<T>,
+}
+
+enum Stage<T> {
+    Fresh(T),
+    Waits(T, Place),
+    Done,
 }
 
 impl<'a, T, B: Buffer<T>> Put<'a, T, B> {
     pub(super) fn new(queue: &'a BaseQueue<T, B>, item: T) -> Self {
-        Put { queue, place: Place::new(), item: Some(item) }
+        Put { queue, stage: Stage::Fresh(item) }
     }
 }
 
@@ -101,42 +105,46 @@ impl<'a, T, B: Buffer<T>> Put<'a, T, B> {
 impl<T, B: Buffer<T>> Unpin for Put<'_, T, B> {}
 
 impl<T, B: Buffer<T>> Put<'_, T, B> {
-    #[inline(always)]
-    fn look(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), QueueShutDown<T>>> {
-        let item = self.item.take().expect("put() is done: do not poll it again");
-        match self.queue.put_nowait(item) {
-            Ok(()) => Poll::Ready(Ok(())),
-            Err(PutNowaitError::QueueShutDown(item)) => Poll::Ready(Err(QueueShutDown(item))),
-            Err(PutNowaitError::QueueFull(item)) => self.join_line(item, cx.waker()),
-        }
-    }
-
+    /// With the item if it is fresh and has found no room.
     #[inline(never)]
-    fn join_line(&mut self, item: T, waker: &Waker) -> Poll<Result<(), QueueShutDown<T>>> {
+    fn wait(&mut self, item: Option<T>, cx: &mut Context<'_>) -> Poll<Result<(), QueueShutDown<T>>> {
+        let queue = self.queue;
+        let item = match item {
+            Some(item) => item,
+            None => {
+                let Stage::Waits(_, place) = &mut self.stage else {
+                    panic!("put() is done: do not poll it again");
+                };
+                if place.poll(&queue.putters, cx.waker()) == Standing::InLine {
+                    return Poll::Pending;
+                }
+                let Stage::Waits(item, _) = mem::replace(&mut self.stage, Stage::Done) else {
+                    unreachable!("it was waiting a moment ago");
+                };
+                match queue.put_now(item) {
+                    Ok(()) => return Poll::Ready(Ok(())),
+                    Err(item) => item,
+                }
+            }
+        };
         // Foreign code, which may have taken something out: looks again.
-        let waker = waker.clone();
-        match self.queue.put_nowait(item) {
+        let waker = cx.waker().clone();
+        match queue.put_nowait(item) {
             Ok(()) => Poll::Ready(Ok(())),
             Err(PutNowaitError::QueueShutDown(item)) => Poll::Ready(Err(QueueShutDown(item))),
             Err(PutNowaitError::QueueFull(item)) => {
-                self.item = Some(item);
-                self.place.enter_as(&self.queue.putters, waker);
+                let mut place = Place::new();
+                place.enter_as(&queue.putters, waker);
+                self.stage = Stage::Waits(item, place);
                 Poll::Pending
             }
         }
     }
 
     #[inline(never)]
-    fn poll_again(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), QueueShutDown<T>>> {
-        match self.place.poll(&self.queue.putters, cx.waker()) {
-            Standing::InLine => Poll::Pending,
-            Standing::Called | Standing::Outside => self.look(cx),
-        }
-    }
-
-    #[inline(never)]
     fn give_up(&mut self) {
-        if self.place.leave(&self.queue.putters) == Standing::Called && !self.queue.full() {
+        let Stage::Waits(_, place) = &mut self.stage else { return };
+        if place.leave(&self.queue.putters) == Standing::Called && !self.queue.full() {
             self.queue.putters.wake_one();
         }
     }
@@ -147,14 +155,22 @@ impl<T, B: Buffer<T>> Future for Put<'_, T, B> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.place.is_outside() { self.look(cx) } else { self.poll_again(cx) }
+        let put = &mut *self;
+        if let Stage::Fresh(_) = put.stage {
+            let Stage::Fresh(item) = mem::replace(&mut put.stage, Stage::Done) else { unreachable!() };
+            return match put.queue.put_now(item) {
+                Ok(()) => Poll::Ready(Ok(())),
+                Err(item) => put.wait(Some(item), cx),
+            };
+        }
+        put.wait(None, cx)
     }
 }
 
 impl<T, B: Buffer<T>> Drop for Put<'_, T, B> {
     #[inline]
     fn drop(&mut self) {
-        if !self.place.is_outside() {
+        if let Stage::Waits(..) = self.stage {
             self.give_up();
         }
     }
@@ -179,11 +195,11 @@ impl<T, B: Buffer<T>> Future for Join<'_, T, B> {
         match self.place.poll(&queue.joiners, cx.waker()) {
             Standing::InLine => Poll::Pending,
             Standing::Called => Poll::Ready(()), // all was done once, that is enough
-            Standing::Outside if queue.unfinished.get() == 0 => Poll::Ready(()),
+            Standing::Outside if queue.unfinished() == 0 => Poll::Ready(()),
             Standing::Outside => {
                 let waker = cx.waker().clone();
                 // To clone it was foreign code, which may have done the last one.
-                if queue.unfinished.get() == 0 {
+                if queue.unfinished() == 0 {
                     return Poll::Ready(());
                 }
                 self.place.enter_as(&queue.joiners, waker);

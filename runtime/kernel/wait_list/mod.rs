@@ -23,6 +23,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem;
 use std::num::NonZeroU64;
 use std::panic::{self, AssertUnwindSafe};
 use std::task::Waker;
@@ -84,7 +85,19 @@ impl<E> WaitList<E> {
     pub(crate) fn push(&self, entry: E) -> WaitKey {
         let len = self.len.get() + 1;
         self.len.set(len);
-        self.peak.set(self.peak.get().max(len));
+        if len > self.peak.get() {
+            self.peak.set(len);
+        }
+        let pushed = self.line.borrow_mut().fill(entry);
+        match pushed {
+            Ok(key) => key,
+            Err(entry) => self.push_more(entry),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_more(&self, entry: E) -> WaitKey {
         self.line.borrow_mut().push_back(entry)
     }
 
@@ -107,6 +120,12 @@ impl<E> WaitList<E> {
             if line.front().is_some_and(may_go) { line.pop_front(NonZeroU64::MAX)? } else { return None };
         self.len.set(self.len.get() - 1);
         Some(entry)
+    }
+
+    /// Is the entry in line?
+    #[inline]
+    fn holds(&self, key: WaitKey) -> bool {
+        self.line.borrow().get(key).is_some()
     }
 
     /// Leaves the line. False if the entry was not in it any more, that is, if it had been called.
@@ -152,7 +171,7 @@ impl<E> WaitList<E> {
         let mut fresh = fresh(); // foreign code: the entry may be gone afterwards
         let is_in_line = match self.line.borrow_mut().get_mut(key) {
             Some(entry) => {
-                std::mem::swap(part(entry), &mut fresh);
+                mem::swap(part(entry), &mut fresh);
                 true
             }
             None => false,
@@ -206,13 +225,22 @@ impl<E: Waiter> WaitList<E> {
 
 impl WaitList<Waker> {
     /// Calls the first in line. False if nobody waits.
+    #[inline]
     pub(crate) fn wake_one(&self) -> bool {
-        match self.pop_front() {
-            Some(waker) => {
-                waker.wake();
-                true
-            }
-            None => false,
+        let somebody_waits = !self.is_empty();
+        if somebody_waits {
+            self.wake_first();
+        }
+        somebody_waits
+    }
+
+    // Out of the way of those who find nobody, as all do who pass something on to a task that keeps pace.
+    #[cold]
+    fn wake_first(&self) {
+        let waker = self.line.borrow_mut().pop_front(NonZeroU64::MAX);
+        if let Some(waker) = waker {
+            self.len.set(self.len.get() - 1);
+            waker.wake();
         }
     }
 
@@ -312,7 +340,8 @@ impl Place {
         let Some(key) = self.key else {
             return Standing::Outside;
         };
-        if line.refresh(key, waker) {
+        // Most who are polled again were called: they need not know how a waker is refreshed.
+        if line.holds(key) && line.refresh(key, waker) {
             return Standing::InLine;
         }
         self.key = None;
@@ -364,8 +393,9 @@ pub(crate) struct Line<E> {
 struct Slot<E> {
     /// `None` in a free slot.
     entry: Option<E>,
-    /// Of the entry; 0 in a free slot, which no key has.
+    /// Of the entry, or of the last one that was here.
     serial: u64,
+    /// The one before; of the first in line it means nothing.
     prev: u32,
     /// The next in line, or in a free slot the next free one.
     next: u32,
@@ -406,39 +436,56 @@ impl<E> Line<E> {
     }
 
     pub(crate) fn push_back(&mut self, entry: E) -> WaitKey {
+        self.fill(entry).unwrap_or_else(|entry| {
+            self.add_slot();
+            self.push_back(entry)
+        })
+    }
+
+    fn add_slot(&mut self) {
+        let index = u32::try_from(self.more.len() + 1).unwrap_or(NONE);
+        assert!(index != NONE, "more than 2^32 futures wait in one line");
+        self.more.push(Slot { entry: None, serial: 0, prev: NONE, next: NONE });
+        self.free = index;
+    }
+
+    /// Joins the line at its end if a slot is free.
+    #[inline(always)]
+    fn fill(&mut self, entry: E) -> Result<WaitKey, E> {
+        let (prev, index) = (self.tail, self.free);
         // 2^64 waits are never reached: at one a nanosecond they take 584 years
-        self.last_serial = self.last_serial.saturating_add(1);
-        let serial = self.last_serial;
-        let slot = Slot { entry: Some(entry), serial: serial.get(), prev: self.tail, next: NONE };
-        let index = self.free;
-        let index = match self.slot_mut(index) {
-            Some(free) => {
-                let next_free = free.next;
-                *free = slot; // the free slot is empty: nothing foreign is dropped
-                self.free = next_free;
-                index
-            }
-            None => {
-                let index = u32::try_from(self.more.len() + 1).unwrap_or(NONE);
-                assert!(index != NONE, "more than 2^32 futures wait in one line");
-                self.more.push(slot);
-                index
-            }
-        };
-        match self.slot_mut(self.tail) {
+        let serial = self.last_serial.saturating_add(1);
+        let Some(slot) = self.slot_mut(index) else { return Err(entry) };
+        // There was none, which the compiler cannot know: it would write down how to drop it.
+        mem::forget(slot.entry.replace(entry));
+        slot.serial = serial.get();
+        slot.prev = prev;
+        let next_free = mem::replace(&mut slot.next, NONE);
+        self.free = next_free;
+        self.last_serial = serial;
+        self.tail = index;
+        match self.slot_mut(prev) {
             Some(last) => last.next = index,
             None => self.head = index,
         }
-        self.tail = index;
-        WaitKey { serial, index }
+        Ok(WaitKey { serial, index })
     }
 
+    #[inline]
     pub(crate) fn pop_front(&mut self, last: NonZeroU64) -> Option<E> {
-        let first = self.slot(self.head)?;
-        if first.serial > last.get() {
+        let (index, free) = (self.head, self.free);
+        let slot = self.slot_mut(index)?;
+        if slot.serial > last.get() {
             return None;
         }
-        self.unlink(self.head)
+        let entry = slot.entry.take();
+        let next = mem::replace(&mut slot.next, free);
+        self.free = index;
+        self.head = next;
+        if next == NONE {
+            self.tail = NONE;
+        }
+        entry
     }
 
     pub(crate) fn remove(&mut self, key: WaitKey) -> Option<E> {
@@ -450,18 +497,17 @@ impl<E> Line<E> {
     fn unlink(&mut self, index: u32) -> Option<E> {
         let free = self.free;
         let slot = self.slot_mut(index)?;
-        let (prev, next) = (slot.prev, slot.next);
         let entry = slot.entry.take();
-        slot.serial = 0;
-        slot.next = free;
+        let (prev, next) = (slot.prev, mem::replace(&mut slot.next, free));
         self.free = index;
-        match self.slot_mut(prev) {
-            Some(before) => before.next = next,
-            None => self.head = next,
+        if index == self.head {
+            self.head = next;
+        } else if let Some(before) = self.slot_mut(prev) {
+            before.next = next;
         }
         match self.slot_mut(next) {
             Some(after) => after.prev = prev,
-            None => self.tail = prev,
+            None => self.tail = if self.head == NONE { NONE } else { prev },
         }
         entry
     }
