@@ -121,8 +121,6 @@ pub(crate) struct World {
     pub(crate) dropping: Cell<bool>,
     pub(crate) violations: RefCell<Vec<(&'static str, String)>>,
     pub(crate) tasks: RefCell<Vec<Rc<Info>>>,
-    /// The event after which all tasks were asked at one moment.
-    all_asked: Cell<Option<u64>>,
     drop_root: Cell<bool>,
     root_waker: RefCell<Option<Waker>>,
 }
@@ -233,11 +231,6 @@ impl World {
         if let Some(task) = &*info.task.borrow() {
             task.cancel();
         }
-    }
-
-    /// All are about to be asked, at this moment.
-    pub(crate) fn asks_all(&self) {
-        self.all_asked.set(Some(self.events.get()));
     }
 
     fn swallow(&self, info: &Info) {
@@ -536,10 +529,7 @@ impl World {
         for (child, before) in children.iter().zip(before) {
             if child.cancelling() > before {
                 *forwarded = true;
-                // What all were asked at one moment the child has heard itself, or will.
-                if Some(child.asked.get()) != self.all_asked.get() {
-                    child.asked.set(self.events.get());
-                }
+                child.asked.set(self.events.get());
             }
         }
         result

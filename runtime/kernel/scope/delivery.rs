@@ -12,9 +12,6 @@ pub(crate) struct Delivery {
     pub(crate) offer: u64,
     /// The step in which it was taken.
     pub(crate) step: u64,
-    /// When it was asked for: the serial number that came next. Between two requests for which that is the same nobody
-    /// was offered anything, so nobody has heard of one and not of the other: they are one.
-    pub(crate) asked: u64,
 }
 
 /// A delivery that came from inside and waits for the cleanups below.
@@ -38,8 +35,6 @@ pub(crate) struct Offer {
     /// Only nodes born before this serial may take it.
     pub(crate) born: u64,
     pub(crate) step: u64,
-    /// As in the delivery that it becomes.
-    pub(crate) asked: u64,
     /// A re-offer of something raised: running cleanups are not asked.
     pub(crate) again: bool,
     pub(crate) extensions: u8,
@@ -57,7 +52,7 @@ pub(crate) struct Offer {
 pub(crate) const EXTENSIONS: u8 = 2;
 
 impl Offer {
-    /// An offer that is asked for now, and that only nodes born before now may take; `id` is a new serial number.
+    /// An offer that only nodes born before now may take; `id` is a new serial number.
     pub(crate) fn new(origin: NodeKey, id: u64, step: u64) -> Self {
         Self {
             origin,
@@ -65,7 +60,6 @@ impl Offer {
             first: None,
             born: id,
             step,
-            asked: id,
             again: false,
             extensions: 0,
             saw_new: false,
@@ -79,7 +73,6 @@ impl Offer {
     /// first offer is asked again, since what does not take this one is dropped.
     pub(crate) fn again(delivery: &Delivery, id: u64, step: u64) -> Self {
         let offer = Self::new(delivery.origin, id, step);
-        let (first, asked) = (Some(delivery.offer), delivery.asked);
-        Self { first, asked, again: true, extensions: EXTENSIONS, ..offer }
+        Self { first: Some(delivery.offer), again: true, extensions: EXTENSIONS, ..offer }
     }
 }

@@ -72,11 +72,6 @@
 //! one has. Who takes a re-offer is served for the offer that it came from, too. A delivery that was taken is moved,
 //! never copied.
 //!
-//! A task that awaits another passes its delivery on, and both may have been asked at one moment, as all are at the end
-//! of a run. A delivery says when it was asked for: the serial number that came next. Between two requests with the same
-//! one nobody was offered anything, so they are one: who has heard of it counts the second, and is not offered it
-//! (`task/cancel.rs`).
-//!
 //! # Why none reaches the wrong scope
 //! A delivery names its origin by a key with a generation: an origin that is gone matches nothing, whatever
 //! came to stand in its slot. `wait_for` turns into its error only what it made itself. A scope that was

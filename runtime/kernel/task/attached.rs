@@ -36,9 +36,6 @@ pub(super) struct Side {
     pub(super) location: Option<&'static Location<'static>>,
     /// `cancel()` calls less `uncancel()` calls.
     pub(super) cancelling: u32,
-    /// When it was last asked to end, and of which of these moments it has heard.
-    pub(super) asked: u64,
-    pub(super) heard: u64,
     pub(super) message: Option<Arc<str>>,
     /// Awaiters and callbacks in order of registration.
     pub(super) waiters: Option<Vec<(u64, Waiter)>>,

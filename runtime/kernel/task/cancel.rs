@@ -1,77 +1,18 @@
 //! How a cancellation enters a task and how it leaves: the task's side of `scope/`.
 //!
-//! `cancel()` only marks and wakes; so does whoever passes a delivery on to a task, except that one which has heard of
-//! that moment already is left alone: parents and children that are all asked at once, as at the end of a run, are each
-//! asked once, in whatever order they come to hear of it. The next step makes the offer while it polls: the first node that may
+//! `cancel()` only marks and wakes. The next step makes the offer while it polls: the first node that may
 //! take it does. If nobody took it, the future is dropped. What nodes pass outwards arrives at the root
 //! (`settle_raised`) and ends the task once every cleanup below is over.
 
-use std::mem;
-use std::sync::Arc;
 use std::task::Poll;
 
-use super::handle::TaskRef;
 use super::header::{Header, TaskPtr};
 use super::offers::{extend, poll_again, poll_under, wake_all};
 use super::state::{CANCEL, OFFER, STARTED};
 use super::step::{end_cancelled, poll};
 use crate::kernel::context::Home;
-use crate::kernel::scope::delivery::{Delivery, Offer};
+use crate::kernel::scope::delivery::Offer;
 use crate::kernel::scope::tree::NIL;
-
-impl TaskRef {
-    /// Asks the task to end; `false` if it has.
-    pub(super) fn request_cancel(&self, message: Option<Arc<str>>) -> bool {
-        if self.done() {
-            return false;
-        }
-        // SAFETY: a counted reference, at home.
-        let moment = unsafe { self.task.loop_ref() }.with(|home| home.scopes.borrow().moment());
-        self.ask(moment.unwrap_or_default(), message);
-        true
-    }
-
-    /// Passes on to the task what was delivered to somebody who waits for it. It counts as a `cancel()`.
-    pub(crate) fn forward(&self, delivery: &Delivery) {
-        // SAFETY: a counted reference.
-        if unsafe { self.task.block() }.home_if_current().is_none() {
-            // Another loop counts its own moments.
-            self.request_cancel(None);
-            return;
-        }
-        if self.done() {
-            return;
-        }
-        let has_heard = self.header().attached.side(|side| {
-            let has_heard = delivery.asked <= side.heard;
-            side.cancelling = side.cancelling.saturating_add(u32::from(has_heard));
-            has_heard
-        });
-        if !has_heard {
-            self.ask(delivery.asked, None);
-        }
-    }
-
-    fn ask(&self, moment: u64, message: Option<Arc<str>>) {
-        let header = self.header();
-        let former = header.attached.side(|side| {
-            side.cancelling = side.cancelling.saturating_add(1);
-            side.asked = side.asked.max(moment);
-            mem::replace(&mut side.message, message)
-        });
-        drop(former);
-        header.state.set(CANCEL);
-        // SAFETY: a counted reference, at home.
-        let loop_ref = unsafe { self.task.loop_ref() };
-        let root = header.root.get();
-        if root != NIL {
-            let wakers = loop_ref.with(|home| home.scopes.borrow_mut().wakers_below(root));
-            wake_all(wakers.unwrap_or_default());
-        }
-        // SAFETY: as above.
-        unsafe { self.task.wake_by_handle() };
-    }
-}
 
 /// A step with a request, or with an offer left open by an earlier one. `true`: the task has its output.
 ///
@@ -94,13 +35,9 @@ pub(super) unsafe fn poll_offered(task: TaskPtr, home: &Home) -> bool {
             unsafe { end_cancelled(task) };
             return true;
         }
-        let asked = header.attached.side(|side| {
-            side.heard = side.asked;
-            side.asked
-        });
         let mut tree = home.scopes.borrow_mut();
         let serial = tree.next_serial();
-        Offer { asked, ..Offer::new(tree.key(root), serial, home.step()) }
+        Offer::new(tree.key(root), serial, home.step())
     } else {
         let Some(offer) = kept else {
             // SAFETY: the caller's duty.

@@ -296,25 +296,21 @@ impl<E: 'static> Members<E> {
     /// have begun.
     pub(super) fn forward(&self, delivery: &Delivery) {
         if self.is_open() || delivery.step != self.asked_step.get() {
-            self.end_each(|child| child.forward(delivery));
+            self.end_children();
         }
     }
 
     /// Asks all children to end, in order of their creation; there will be no others.
     pub(super) fn end_children(&self) {
-        self.end_each(|child| {
-            child.cancel();
-        });
-    }
-
-    fn end_each(&self, ask: impl Fn(&TaskRef)) {
         if self.is_open() {
             self.state.set(State::Ending);
         }
         let mut children: Vec<TaskRef> =
             self.children.borrow().iter().filter_map(|(_, task)| task.clone()).collect();
         children.sort_unstable_by_key(TaskRef::id);
-        children.iter().for_each(ask);
+        for child in children {
+            child.cancel();
+        }
     }
 
     /// Whether the body is to be asked to end; said once.
