@@ -56,7 +56,7 @@ fn nobody_writes_to_a_pipe_that_is_closed() {
         model.open();
         let handlers = [model.handler(), model.handler()];
         model.close();
-        handlers.map(|handler| handler.join().unwrap());
+        handlers.into_iter().for_each(|handler| handler.join().unwrap());
     });
 }
 
