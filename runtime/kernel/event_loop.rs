@@ -19,6 +19,7 @@ use super::outside::{ask, fire_timers};
 use super::reactor::Punctual;
 use super::report::guarded;
 use super::run_error::RunError;
+use super::spin::Spin;
 use super::task::{BorrowedTask, TaskError, TaskRef, captured_context, close_all, live_tasks, probe_tasks};
 use super::variables::Context;
 
@@ -63,6 +64,7 @@ pub struct EventLoop {
     loop_ref: LoopRef,
     settings: Settings,
     stretch: Cell<u32>,
+    spin: Spin,
     /// When the last look was made, if the stretch since then is worth measuring.
     stretch_began: Cell<Option<Instant>>,
 }
@@ -70,7 +72,13 @@ pub struct EventLoop {
 impl EventLoop {
     pub(super) fn with(shared: Shared, home: Home, settings: Settings) -> Self {
         let stretch = Cell::new(settings.stretch.unwrap_or(LONGEST_STRETCH));
-        Self { loop_ref: LoopRef::new(shared, home), settings, stretch, stretch_began: Cell::new(None) }
+        Self {
+            loop_ref: LoopRef::new(shared, home),
+            settings,
+            stretch,
+            spin: Spin::new(),
+            stretch_began: Cell::new(None),
+        }
     }
 
     /// A handle to schedule things with.
@@ -467,11 +475,16 @@ impl<'a> Running<'a> {
     }
 
     /// Blocks, unless mail has come.
-    fn sleep(&self, home: &Home, shared: &Shared, timeout: Option<Duration>) -> Result<(), RunError> {
+    fn sleep(&self, home: &Home, shared: &Shared, mut timeout: Option<Duration>) -> Result<(), RunError> {
+        let spin = &self.event_loop.spin;
+        if spin.watch(&shared.inbox, &mut timeout) {
+            return self.look_in_passing(home, shared);
+        }
         let may_sleep = shared.inbox.fall_asleep();
         let timeout = if may_sleep { timeout } else { Some(Duration::ZERO) };
         let result = ask(home, shared, timeout);
         shared.inbox.wake_up();
+        spin.slept(shared.inbox.has_mail());
         Ok(result?)
     }
 

@@ -8,7 +8,7 @@
 //! 2. `task` (tasks and callbacks: what stands in the FIFO)
 //! 3. `node` (one scope as its owner sees it), `join` (awaiting a task), `progress` (of a write), `source` (waiting for a descriptor)
 //! 4. `proxy`, `job`, `errand`, `remote_task`, `timer_handle`, `readers`, `loop_handle`: what is asked of a loop
-//! 5. `outside` (asking for events and due timers), `event_loop` (the turn), `builder`, `run_error`
+//! 5. `outside` (asking for events and due timers), `spin` (before a sleep), `event_loop` (the turn), `builder`, `run_error`
 
 pub(crate) mod atomic;
 mod builder;
@@ -40,6 +40,7 @@ mod scheduler;
 mod scope;
 mod slots;
 mod source;
+mod spin;
 #[expect(unsafe_code, reason = "tasks: raw memory, wakers, vtables")]
 mod task;
 mod timer_handle;

@@ -1,12 +1,14 @@
 //! The channel between loops and threads: all of its ends at once, those that block, those that are awaited, and those
 //! that give up.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use evloop::channel::thread::{Receiver, Sender, channel, unbounded};
+use evloop::net::TcpListener;
 use evloop::time::secs;
 use evloop::{EventLoop, create_task, race, run, wait_for, yield_now};
 
@@ -245,4 +247,43 @@ fn a_receiver_moves_from_loop_to_loop_and_to_a_thread() {
         producer.join().unwrap();
     }
     ledger.assert_balanced();
+}
+
+#[test]
+fn a_loop_that_a_thread_keeps_awake_hears_of_its_sockets() {
+    let _watch = Watch::new("a loop that a thread keeps awake");
+    let (ask, mut questions) = unbounded();
+    let (answer, mut answers) = unbounded();
+    let echo = thread::spawn(move || {
+        while let Some(question) = questions.blocking_recv() {
+            answer.try_send(question).unwrap();
+        }
+    });
+    run(async move {
+        let mut exchange = async || {
+            ask.send(()).await.unwrap();
+            answers.recv().await.unwrap();
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut socket, _) = listener.accept().await.unwrap();
+        for _ in 0..20 {
+            // Until the loop has got used to answers that come soon.
+            for _ in 0..50 {
+                exchange().await;
+            }
+            let reading = create_task(async move { (socket.read_exact(&mut [0]).await.unwrap(), socket) });
+            yield_now().await;
+            client.write_all(b"!").unwrap();
+            let mut exchanges = 0;
+            while !reading.done() {
+                exchange().await;
+                exchanges += 1;
+            }
+            // A loop that has work looks outside after 64 steps at the latest.
+            assert!(exchanges <= 64, "a socket that is ready waited for {exchanges} exchanges");
+            (_, socket) = reading.await.unwrap();
+        }
+    });
+    echo.join().unwrap();
 }
