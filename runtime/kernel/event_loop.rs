@@ -477,7 +477,7 @@ impl<'a> Running<'a> {
     /// Blocks, unless mail has come.
     fn sleep(&self, home: &Home, shared: &Shared, mut timeout: Option<Duration>) -> Result<(), RunError> {
         let spin = &self.event_loop.spin;
-        if spin.watch(&shared.inbox, &mut timeout) {
+        if spin.watch(&mut timeout, || shared.inbox.has_mail().then_some(())).is_some() {
             return self.look_in_passing(home, shared);
         }
         let may_sleep = shared.inbox.fall_asleep();

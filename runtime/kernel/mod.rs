@@ -81,6 +81,7 @@ pub(crate) use report::{guarded, report_error, report_error_of, report_panic};
 pub(crate) use scope::delivery::Delivery;
 pub(crate) use slots::Who;
 pub(crate) use source::{Done, Reading, Source, Writing};
+pub(crate) use spin::Spin;
 pub(crate) use task::{
     SeenPanic, alarm_for, captured_context, current_context, current_context_to_set, current_task,
     current_task_id, probe_tasks, run_in, tell_of_own_lock, travelling_context,

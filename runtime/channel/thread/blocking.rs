@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
 use crate::kernel::atomic::{Condvar, Mutex, MutexGuard};
-use crate::kernel::{real_now, with_current};
+use crate::kernel::{Spin, real_now, with_current};
 
 /// A thread that waits, or is about to.
 struct Parked {
@@ -43,8 +43,8 @@ impl Parked {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Until it is woken, or until the deadline.
-    fn park(&self, deadline: Option<Instant>) {
+    /// Until it is woken, or until the deadline. Says whether it was woken.
+    fn park(&self, deadline: Option<Instant>) -> bool {
         let mut state = self.lock();
         state.asleep = true;
         while !state.woken {
@@ -59,8 +59,13 @@ impl Parked {
                 }
             };
         }
-        *state = Waiting::default();
+        std::mem::take(&mut *state).woken
     }
+}
+
+thread_local! {
+    /// What this thread knows of its sleeps here.
+    static SPIN: Spin = const { Spin::new() };
 }
 
 /// Blocks this thread until the future is ready; `None` if it is not by the deadline.
@@ -74,26 +79,24 @@ pub(super) fn block_on<F: Future + Unpin>(mut future: F, deadline: Option<Instan
         match Pin::new(&mut future).poll(&mut cx) {
             Poll::Ready(output) => return Some(output),
             Poll::Pending if late => return None,
-            Poll::Pending => parked.park(deadline),
+            Poll::Pending => {
+                let woken = parked.park(deadline);
+                SPIN.with(|spin| spin.slept(woken));
+            }
         }
     }
 }
 
-/// Tries some times within a few microseconds. To fall asleep and be woken takes longer, for both threads. A partner
-/// at work on another core needs no more; one on the same core has its turn meanwhile.
-pub(super) fn insist<R>(mut attempt: impl FnMut() -> Option<R>) -> Option<R> {
-    for pauses in PAUSES {
-        if let Some(result) = attempt() {
-            return Some(result);
+/// Tries, and where that has helped before, again for some microseconds. The models of loom explore the sleep instead.
+pub(super) fn insist<R>(mut attempt: impl FnMut() -> Option<R>, deadline: Option<Instant>) -> Option<R> {
+    attempt().or_else(|| {
+        if cfg!(all(test, loom)) {
+            return None;
         }
-        (0..*pauses).for_each(|_| std::hint::spin_loop());
-        std::thread::yield_now();
-    }
-    attempt()
+        let mut sleep = deadline.map(|deadline| deadline.saturating_duration_since(real_now()));
+        SPIN.with(|spin| spin.watch(&mut sleep, attempt))
+    })
 }
-
-/// Before each further attempt.
-const PAUSES: &[u32] = if cfg!(all(test, loom)) { &[] } else { &[8, 16, 32, 64] };
 
 /// Panics where blocking would stop a loop.
 #[track_caller]

@@ -4,8 +4,9 @@
 //! by [`channel`], or without one, by [`unbounded`]. Each end can be awaited, and off the loops it can block. Between
 //! tasks of one loop take [`Queue`](crate::Queue): it costs less, and the virtual clock knows all about it.
 //!
-//! A loop that sleeps is woken once, by the first item: who sends a thousand to it makes one system call. A thread that
-//! has to wait tries for some microseconds before it sleeps.
+//! A loop that sleeps is woken once, by the first item: who sends a thousand to it makes one system call. Who
+//! has to wait, a loop or a thread, stays awake for some microseconds if that has paid before and nobody else needs the
+//! core: two who are busy with each other do not sleep at all.
 //!
 //! ```
 //! use evloop::channel::thread;

@@ -84,7 +84,7 @@ impl<T> Receiver<T> {
     #[track_caller]
     pub fn blocking_recv(&mut self) -> Option<T> {
         assert_off_loop("blocking_recv", "await recv() there");
-        match insist(|| self.recv_at_once()) {
+        match insist(|| self.recv_at_once(), None) {
             Some(received) => received,
             // Without a deadline it ends with an output.
             None => block_on(self.receiving(), None).flatten(),
@@ -114,11 +114,11 @@ impl<T> Receiver<T> {
     #[track_caller]
     pub fn blocking_recv_timeout(&mut self, timeout: Duration) -> Result<Option<T>, TimeoutError> {
         assert_off_loop("blocking_recv_timeout", "await wait_for(recv(), …) there");
-        if let Some(received) = self.recv_at_once() {
-            return Ok(received);
-        }
         // A deadline too far to be told never comes.
         let deadline = real_now().checked_add(timeout);
+        if let Some(received) = insist(|| self.recv_at_once(), deadline) {
+            return Ok(received);
+        }
         block_on(self.receiving(), deadline).ok_or(TimeoutError)
     }
 

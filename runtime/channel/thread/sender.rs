@@ -98,14 +98,15 @@ impl<T> Sender<T> {
     pub fn blocking_send(&self, value: T) -> Result<(), SendError<T>> {
         assert_off_loop("blocking_send", "await send() there");
         let mut unsent = Some(value);
-        let sent = insist(|| match self.try_send(unsent.take()?) {
+        let attempt = || match self.try_send(unsent.take()?) {
             Ok(()) => Some(Ok(())),
             Err(TrySendError::Closed(value)) => Some(Err(SendError(value))),
             Err(TrySendError::Full(value)) => {
                 unsent = Some(value);
                 None
             }
-        });
+        };
+        let sent = insist(attempt, None);
         match (sent, unsent) {
             // Without a deadline it ends with an output.
             (None, Some(value)) => block_on(self.sending(value), None).unwrap_or(Ok(())),
