@@ -3,7 +3,7 @@
 //! This is its door: the few items that the other folders build on. Layers, each importing only those
 //! above it in this list:
 //!
-//! 0. `atomic`, `clock`, `exception`, `home_cell`, `debug`, `wait_list`, `scheduler`, `timers`, `reactor`, `slots`, `scope`, `variables`
+//! 0. `atomic`, `clock`, `exception`, `fifo`, `home_cell`, `debug`, `wait_list`, `scheduler`, `timers`, `reactor`, `slots`, `scope`, `variables`
 //! 1. `context` (a loop's state), `report`, `twin` (a value with two owners)
 //! 2. `task` (tasks and callbacks: what stands in the FIFO)
 //! 3. `node` (one scope as its owner sees it), `join` (awaiting a task), `progress` (of a write), `source` (waiting for a descriptor)
@@ -19,6 +19,8 @@ mod debug;
 mod errand;
 mod event_loop;
 mod exception;
+#[expect(unsafe_code, reason = "a ring of items without a flag that it is borrowed")]
+mod fifo;
 #[expect(unsafe_code, reason = "one block with a face per thread, reached by pointers")]
 mod home_cell;
 mod job;
@@ -71,6 +73,7 @@ pub(crate) use context::{Visit, with_current};
 pub(crate) use debug::probe;
 pub(crate) use errand::Errand;
 pub(crate) use event_loop::MainRun;
+pub(crate) use fifo::Fifo;
 pub(crate) use job::JobTicket;
 pub(crate) use loop_handle::{far_from, spawn_here, spawn_here_with};
 pub(crate) use node::{Leaf, Polled, Scope, Token, raise_here};

@@ -17,7 +17,7 @@
 //! Whoever finds what he wants goes on without suspending. The order of the items is *not* decided
 //! here but by the buffer.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -35,15 +35,15 @@ use crate::kernel::WaitList;
 /// [`PriorityQueue`]: super::PriorityQueue
 /// [`LifoQueue`]: super::LifoQueue
 pub struct BaseQueue<T, B> {
-    buffer: RefCell<B>,
+    buffer: B,
     maxsize: usize,
     /// A put that finds fewer items in has nothing else to ask: there is room, and no new peak. So it is the peak, and
     /// zero after the shut-down.
     limit: Cell<usize>,
     peak_size: Cell<usize>,
-    /// Items that were taken and not reported as done yet; less than none if more were reported than taken. Together
-    /// with those that are in they are the unfinished ones, of which a put need keep no account.
-    at_work: Cell<isize>,
+    /// Items that were reported as done, counted as the buffer counts those that were put: the others are unfinished, of
+    /// which neither put nor get need keep an account.
+    done: Cell<usize>,
     is_shut_down: Cell<bool>,
     pub(super) getters: WaitList,
     pub(super) putters: WaitList,
@@ -58,11 +58,11 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
     /// `asyncio.Queue(maxsize)`.
     pub fn new(maxsize: usize) -> Self {
         BaseQueue {
-            buffer: RefCell::default(),
+            buffer: B::default(),
             maxsize,
             limit: Cell::new(0),
             peak_size: Cell::new(0),
-            at_work: Cell::new(0),
+            done: Cell::new(0),
             is_shut_down: Cell::new(false),
             getters: WaitList::of("Queue::get"),
             putters: WaitList::of("Queue::put"),
@@ -85,7 +85,7 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
     /// `queue.qsize()`.
     #[doc(alias = "len")]
     pub fn qsize(&self) -> usize {
-        self.buffer.borrow().len()
+        self.buffer.len()
     }
 
     /// Is no item in the queue?
@@ -168,13 +168,11 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
     /// As [`put_nowait`](Self::put_nowait), for those who wait if it fails.
     #[inline(always)]
     pub(super) fn put_now(&self, item: T) -> Result<(), T> {
-        let mut buffer = self.buffer.borrow_mut();
-        let len = buffer.len();
+        let len = self.buffer.len();
         if len >= self.limit.get() && !self.raise_limit(len) {
             return Err(item);
         }
-        buffer.push(item);
-        drop(buffer);
+        self.buffer.push(item);
         self.getters.wake_one();
         Ok(())
     }
@@ -250,8 +248,7 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
     /// As [`get_nowait`](Self::get_nowait), for those who wait if it fails.
     #[inline(always)]
     pub(super) fn get_now(&self) -> Option<T> {
-        let item = self.buffer.borrow_mut().pop()?;
-        self.at_work.set(self.at_work.get() + 1);
+        let item = self.buffer.pop()?;
         self.putters.wake_one();
         Some(item)
     }
@@ -281,7 +278,7 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
     pub fn task_done(&self) {
         let unfinished = self.unfinished();
         assert!(unfinished > 0, "task_done() called too often: call it once for each item taken");
-        self.at_work.set(self.at_work.get() - 1);
+        self.done.set(self.done.get().wrapping_add(1));
         if unfinished == 1 {
             self.joiners.wake_all();
         }
@@ -357,10 +354,10 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
     pub fn shutdown_now(&self) -> Vec<T> {
         self.is_shut_down.set(true);
         self.limit.set(0);
-        let mut buffer = self.buffer.take();
-        let items: Vec<T> = std::iter::from_fn(|| buffer.pop()).collect();
-        let at_work = self.at_work.get().max(0); // of those that were left some may have been reported
-        self.at_work.set(at_work);
+        let items: Vec<T> = std::iter::from_fn(|| self.buffer.pop()).collect();
+        // Of those that were left some may have been reported before: at most all are done now.
+        let at_work = self.unfinished().saturating_sub(items.len());
+        self.done.set(self.buffer.put_so_far().wrapping_sub(at_work));
         // All in one call: a waker that panics keeps nobody from his.
         let lines = [&self.joiners, &self.getters, &self.putters];
         WaitList::wake_all_of(if at_work == 0 { &lines } else { &lines[1..] });
@@ -396,7 +393,7 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
 
     /// Items that were put and not reported as done yet.
     pub(super) fn unfinished(&self) -> usize {
-        self.qsize().saturating_add_signed(self.at_work.get())
+        self.buffer.put_so_far().wrapping_sub(self.done.get())
     }
 
     fn is_full_with(&self, len: usize) -> bool {

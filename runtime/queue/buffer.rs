@@ -3,9 +3,12 @@
 //! A buffer stores; it knows nothing of bounds, waiting or shut-down. The traits are public in a
 //! private module: they appear in signatures, and nobody outside can implement them.
 
+use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
 use std::fmt;
+
+use crate::kernel::Fifo;
 
 /// What a queue needs of its store.
 pub trait Buffer<T>: Default {
@@ -15,44 +18,58 @@ pub trait Buffer<T>: Default {
     /// How many items are in.
     fn len(&self) -> usize;
 
+    /// How many went in so far, counted without end: only differences mean something.
+    fn put_so_far(&self) -> usize;
+
     /// Puts an item in.
-    fn push(&mut self, item: T);
+    fn push(&self, item: T);
 
     /// Takes the next item out.
-    fn pop(&mut self) -> Option<T>;
+    fn pop(&self) -> Option<T>;
 }
 
 /// First in, first out.
-pub struct OldestFirst<T>(VecDeque<T>);
+pub struct OldestFirst<T>(Fifo<T>);
 
 impl<T> Default for OldestFirst<T> {
     fn default() -> Self {
-        OldestFirst(VecDeque::new())
+        OldestFirst(Fifo::new())
     }
 }
 
 impl<T> Buffer<T> for OldestFirst<T> {
     const NAME: &'static str = "Queue";
 
+    #[inline]
     fn len(&self) -> usize {
         self.0.len()
     }
 
-    fn push(&mut self, item: T) {
-        self.0.push_back(item);
+    #[inline]
+    fn put_so_far(&self) -> usize {
+        self.0.put_so_far()
     }
 
-    fn pop(&mut self) -> Option<T> {
-        self.0.pop_front()
+    #[inline]
+    fn push(&self, item: T) {
+        self.0.push(item);
+    }
+
+    #[inline]
+    fn pop(&self) -> Option<T> {
+        self.0.pop()
     }
 }
 
 /// Last in, first out.
-pub struct NewestFirst<T>(Vec<T>);
+pub struct NewestFirst<T> {
+    stack: RefCell<Vec<T>>,
+    put: Cell<usize>,
+}
 
 impl<T> Default for NewestFirst<T> {
     fn default() -> Self {
-        NewestFirst(Vec::new())
+        NewestFirst { stack: RefCell::default(), put: Cell::new(0) }
     }
 }
 
@@ -60,27 +77,33 @@ impl<T> Buffer<T> for NewestFirst<T> {
     const NAME: &'static str = "LifoQueue";
 
     fn len(&self) -> usize {
-        self.0.len()
+        self.stack.borrow().len()
     }
 
-    fn push(&mut self, item: T) {
-        self.0.push(item);
+    fn put_so_far(&self) -> usize {
+        self.put.get()
     }
 
-    fn pop(&mut self) -> Option<T> {
-        self.0.pop()
+    fn push(&self, item: T) {
+        self.put.set(self.put.get().wrapping_add(1));
+        self.stack.borrow_mut().push(item);
+    }
+
+    fn pop(&self) -> Option<T> {
+        self.stack.borrow_mut().pop()
     }
 }
 
 /// Smallest item first, equal ones in the order in which they came.
 pub struct SmallestFirst<T> {
-    heap: BinaryHeap<Ranked<T>>,
-    next_number: u64,
+    heap: RefCell<BinaryHeap<Ranked<T>>>,
+    /// Also the next item's number.
+    put: Cell<u64>,
 }
 
 impl<T: Ord> Default for SmallestFirst<T> {
     fn default() -> Self {
-        SmallestFirst { heap: BinaryHeap::new(), next_number: 0 }
+        SmallestFirst { heap: RefCell::default(), put: Cell::new(0) }
     }
 }
 
@@ -88,16 +111,24 @@ impl<T: Ord> Buffer<T> for SmallestFirst<T> {
     const NAME: &'static str = "PriorityQueue";
 
     fn len(&self) -> usize {
-        self.heap.len()
+        self.heap.borrow().len()
     }
 
-    fn push(&mut self, item: T) {
-        self.heap.push(Ranked { item, number: self.next_number });
-        self.next_number += 1;
+    #[expect(clippy::cast_possible_truncation, reason = "only differences mean something")]
+    fn put_so_far(&self) -> usize {
+        self.put.get() as usize
     }
 
-    fn pop(&mut self) -> Option<T> {
-        self.heap.pop().map(|ranked| ranked.item)
+    fn push(&self, item: T) {
+        let mut heap = self.heap.borrow_mut();
+        let number = self.put.get();
+        // First, since after a comparison that panics the item is in.
+        self.put.set(number + 1);
+        heap.push(Ranked { item, number });
+    }
+
+    fn pop(&self) -> Option<T> {
+        self.heap.borrow_mut().pop().map(|ranked| ranked.item)
     }
 }
 

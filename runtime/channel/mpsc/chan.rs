@@ -15,17 +15,16 @@
 //! A slot that is left behind becomes free only if nobody waits, and who finds none free joins the line; so *free* implies
 //! that the line is empty. Once the receiver has closed the channel slots no longer matter.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::mem;
+use std::cell::Cell;
+use std::iter;
 
 use super::stats::Stats;
 use crate::channel::error::TrySendError;
 use crate::channel::seat::Seat;
-use crate::kernel::WaitList;
+use crate::kernel::{Fifo, WaitList};
 
 pub(super) struct Chan<T> {
-    items: RefCell<VecDeque<T>>,
+    items: Fifo<T>,
     /// `usize::MAX` where there is no bound.
     capacity: usize,
     free: Cell<usize>,
@@ -54,7 +53,7 @@ enum Reception {
 impl<T> Chan<T> {
     pub(super) fn new(capacity: usize) -> Self {
         Chan {
-            items: RefCell::new(VecDeque::new()),
+            items: Fifo::new(),
             capacity,
             free: Cell::new(capacity),
             permits: Cell::new(0),
@@ -68,7 +67,7 @@ impl<T> Chan<T> {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.items.borrow().len()
+        self.items.len()
     }
 
     pub(super) fn capacity(&self) -> usize {
@@ -114,10 +113,8 @@ impl<T> Chan<T> {
     /// Puts a value into a slot that is the caller's.
     #[inline(always)]
     pub(super) fn fill(&self, value: T) {
-        let mut items = self.items.borrow_mut();
-        let len = items.len() + 1;
-        items.push_back(value);
-        drop(items);
+        self.items.push(value);
+        let len = self.items.len();
         if len > self.peak.get() {
             self.peak.set(len);
         }
@@ -127,17 +124,16 @@ impl<T> Chan<T> {
     /// Takes the oldest value, whose slot is left behind.
     #[inline(always)] // twice for each message of a receiver that keeps pace
     pub(super) fn take(&self) -> Option<T> {
-        let value = self.items.borrow_mut().pop_front()?;
+        let value = self.items.pop()?;
         self.leave_slot();
         Some(value)
     }
 
     /// Moves up to `limit` of the oldest values.
     pub(super) fn take_many(&self, buffer: &mut Vec<T>, limit: usize) -> usize {
-        let mut items = self.items.borrow_mut();
-        let count = items.len().min(limit);
-        buffer.extend(items.drain(..count));
-        drop(items);
+        let count = self.len().min(limit);
+        buffer.reserve(count);
+        buffer.extend(iter::from_fn(|| self.items.pop()).take(count));
         self.leave_slots(count);
         count
     }
@@ -145,7 +141,7 @@ impl<T> Chan<T> {
     /// Nothing is in, and nothing can come.
     pub(super) fn has_ended(&self) -> bool {
         let no_more = self.senders.get() == 0 || self.is_closed() && self.permits.get() == 0;
-        no_more && self.items.borrow().is_empty()
+        no_more && self.items.is_empty()
     }
 
     /// Gives a slot to the first in line, or back.
@@ -222,7 +218,7 @@ impl<T> Chan<T> {
     pub(super) fn abandon(&self) {
         let was_closed = self.is_closed();
         self.reception.set(Reception::Gone);
-        let items = mem::take(&mut *self.items.borrow_mut());
+        let items: Vec<_> = iter::from_fn(|| self.items.pop()).collect();
         self.receiver.clear();
         if !was_closed {
             WaitList::wake_all_of(&[&self.line, &self.watchers]);
