@@ -1,7 +1,7 @@
 //! Awaiting a task: the futures behind `task.await`.
 //!
 //! An awaited task is a leaf of the awaiter's tree of scopes. A delivery that it takes is forwarded to
-//! the task (`cancel()`), and the awaiter waits for what becomes of it: a task that ends cancelled passes
+//! the task, and the awaiter waits for what becomes of it: a task that ends cancelled passes
 //! the delivery on, one that gives a value after all has swallowed it for its awaiter, too.
 
 use std::fmt;
@@ -49,7 +49,7 @@ impl Waiting {
                     self.scope.raise_out(all);
                     return Poll::Pending;
                 }
-                task.cancel();
+                task.forward(&delivery);
             }
         }
         if !task.done() {

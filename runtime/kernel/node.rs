@@ -270,9 +270,9 @@ impl Scope {
         }
         let mut result: Option<Delivery> = None;
         for i in 0..tree.open.len() {
-            let (origin, id, first, born, again) = {
+            let (origin, id, first, born, again, asked) = {
                 let o = &tree.open[i];
-                (o.origin, o.id, o.first, o.born, o.again)
+                (o.origin, o.id, o.first, o.born, o.again, o.asked)
             };
             let busy = again && (self.cleanup || tree.is_busy_below(index));
             if self.key.born >= born || busy || tree.is_served(index, id) {
@@ -284,7 +284,9 @@ impl Scope {
             if let Some(first) = first {
                 tree.mark_served(index, first);
             }
-            let delivery = Delivery { origin, offer: first.unwrap_or(id), step: home.step() };
+            // Who was not there then hears of it only now.
+            let asked = if self.key.born < asked { asked } else { tree.moment() };
+            let delivery = Delivery { origin, offer: first.unwrap_or(id), step: home.step(), asked };
             result = Some(match result {
                 Some(other) => tree.outermost(index, other, delivery),
                 None => delivery,
@@ -313,7 +315,7 @@ impl Scope {
 
     fn own_delivery(&self, home: &Home, offer: &Offer) -> Delivery {
         home.scopes.borrow_mut().mark_served(self.key.index, offer.id);
-        Delivery { origin: self.key, offer: offer.id, step: home.step() }
+        Delivery { origin: self.key, offer: offer.id, step: home.step(), asked: offer.asked }
     }
 
     /// The node accepts: all that waits inside joins in.
@@ -544,10 +546,9 @@ pub(crate) fn raise_here(delivery: Option<Delivery>) {
         };
         let mut tree = home.scopes.borrow_mut();
         let known = delivery.filter(|d| tree.is_self_or_above(d.origin, node));
-        let delivery = known.unwrap_or_else(|| Delivery {
-            origin: tree.key(root),
-            offer: tree.next_serial(),
-            step: home.step(),
+        let delivery = known.unwrap_or_else(|| {
+            let offer = tree.next_serial();
+            Delivery { origin: tree.key(root), offer, step: home.step(), asked: offer }
         });
         tree.raise(node, Raised { delivery, persists: true }, &mut wakers);
     });

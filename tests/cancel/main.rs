@@ -6,6 +6,7 @@ mod panics;
 mod properties;
 mod random_trees;
 mod shapes;
+mod shapes_chains;
 mod shapes_deadlines;
 mod shapes_groups;
 mod shapes_races;

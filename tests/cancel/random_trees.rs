@@ -162,6 +162,8 @@ struct Case {
     tree: Tree,
     requests: Vec<u64>,
     end: End,
+    /// Some requests go to all tasks at one moment.
+    asks_all: bool,
     /// For what is decided while it runs.
     random: Random,
 }
@@ -176,7 +178,8 @@ impl Case {
             1 => End::DropLoop(random.below(12)),
             _ => End::Requests,
         };
-        Self { tree, requests, end, random }
+        // By the number, so that the trees of the seeds above are what they were.
+        Self { tree, requests, end, asks_all: seed % 5 == 2, random }
     }
 
     /// Runs it, or another tree in its place; returns the violations.
@@ -184,7 +187,7 @@ impl Case {
         let world = Rc::new(World::default());
         let mut event_loop = EventLoop::builder().clock(Clock::Virtual).build().unwrap();
         event_loop.handle().set_exception_handler(|_| {});
-        let driven = drive(&world, tree.clone(), self.requests.clone(), self.end, self.random.clone());
+        let driven = drive(&world, tree.clone(), self);
         event_loop.run_until_complete(driven).unwrap();
         if matches!(self.end, End::DropLoop(_)) {
             world.dropping.set(true);
@@ -210,7 +213,8 @@ impl Case {
     }
 }
 
-async fn drive(world: &Rc<World>, tree: Tree, mut requests: Vec<u64>, end: End, mut random: Random) {
+async fn drive(world: &Rc<World>, tree: Tree, case: &Case) {
+    let (mut requests, end, mut random) = (case.requests.clone(), case.end, case.random.clone());
     let start = now();
     world.spawn_root(tree);
     requests.sort_unstable();
@@ -232,7 +236,7 @@ async fn drive(world: &Rc<World>, tree: Tree, mut requests: Vec<u64>, end: End, 
         match end {
             End::DropLoop(_) if is_end => return,
             End::DropRoot(_) if is_end => world.drop_root(),
-            _ => request(world, &mut random),
+            _ => request(world, &mut random, case.asks_all),
         }
     }
     sleep(secs(REST)).await;
@@ -241,7 +245,7 @@ async fn drive(world: &Rc<World>, tree: Tree, mut requests: Vec<u64>, end: End, 
             break;
         }
         let before = world.events();
-        request(world, &mut random);
+        request(world, &mut random, case.asks_all);
         sleep(secs(REST)).await;
         if world.events() == before {
             world.violation("hang", format!("{:?}", all_tasks()));
@@ -253,9 +257,16 @@ async fn drive(world: &Rc<World>, tree: Tree, mut requests: Vec<u64>, end: End, 
     }
 }
 
-/// Asks the root or, half the time, any task that has not ended.
-fn request(world: &World, random: &mut Random) {
-    let live: Vec<_> = world.tasks.borrow().iter().filter(|info| !info.done()).cloned().collect();
+/// Asks the root or, half the time, any task that has not ended; or, now and then, all of them in any order.
+fn request(world: &World, random: &mut Random, asks_all: bool) {
+    let mut live: Vec<_> = world.tasks.borrow().iter().filter(|info| !info.done()).cloned().collect();
+    if asks_all && random.one_in(2) {
+        while !live.is_empty() {
+            let next = live.swap_remove(random.below(live.len() as u64) as usize);
+            world.cancel(&next);
+        }
+        return;
+    }
     let chosen = if random.one_in(2) { 0 } else { random.below(live.len().max(1) as u64) as usize };
     if let Some(info) = live.get(chosen) {
         world.cancel(info);

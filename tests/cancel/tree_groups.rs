@@ -104,7 +104,7 @@ impl World {
         let (mut running, mut forwarded) = (pin!(running), false);
         let ended = poll_fn(|cx| {
             let known = infos.borrow().clone();
-            self.forwards(&known, &mut forwarded, || running.as_mut().poll(cx))
+            self.forwards(None, &known, &mut forwarded, || running.as_mut().poll(cx))
         })
         .await;
         armed.set(false);

@@ -66,8 +66,11 @@ pub(crate) enum Tree {
 /// What is known about one task.
 pub(crate) struct Info {
     task: RefCell<Option<TaskRef>>,
-    /// When it was last asked to end, and when something in it last swallowed, in event numbers.
+    /// When it was last asked to end, when the request behind that was made, when it last heard of one, and when something
+    /// in it last swallowed, in event numbers.
     asked: Cell<u64>,
+    requested: Cell<u64>,
+    heard: Cell<u64>,
     swallowed: Cell<u64>,
     returned: Cell<u64>,
     /// The iteration in which a deadline in it last came.
@@ -228,6 +231,7 @@ impl World {
     pub(crate) fn cancel(&self, info: &Info) {
         // Asking is no progress: the number is not counted as an event.
         info.asked.set(self.events.get());
+        info.requested.set(self.events.get());
         if let Some(task) = &*info.task.borrow() {
             task.cancel();
         }
@@ -265,6 +269,8 @@ impl World {
         let info = Rc::new(Info {
             task: RefCell::default(),
             asked: Cell::new(0),
+            requested: Cell::new(0),
+            heard: Cell::new(0),
             swallowed: Cell::new(0),
             returned: Cell::new(0),
             deadline: Cell::new(0),
@@ -287,6 +293,7 @@ impl World {
             let dropped = poll_fn(|cx| {
                 if own.cancelling() > own.seen.replace(own.cancelling()) {
                     own.fresh.set(iteration());
+                    own.heard.set(world.event());
                 }
                 world.poll_content(cx, &mut content, is_root)
             })
@@ -479,7 +486,7 @@ impl World {
         .await;
     }
 
-    async fn gather(self: &Rc<Self>, all: Vec<Tree>, _info: &Rc<Info>) {
+    async fn gather(self: &Rc<Self>, all: Vec<Tree>, info: &Rc<Info>) {
         let (tasks, infos): (Vec<_>, Vec<_>) = all.into_iter().map(|tree| self.spawn(tree, false)).unzip();
         let (mut gathering, armed) = (gather(tasks), Rc::new(Cell::new(true)));
         let _watch = self.watch(&armed, || {
@@ -488,7 +495,10 @@ impl World {
             }
         });
         let mut forwarded = false;
-        poll_fn(|cx| self.forwards(&infos, &mut forwarded, || Pin::new(&mut gathering).poll(cx))).await.ok();
+        let by = Some(&**info);
+        poll_fn(|cx| self.forwards(by, &infos, &mut forwarded, || Pin::new(&mut gathering).poll(cx)))
+            .await
+            .ok();
         armed.set(false);
         if forwarded {
             self.violation("passed", "a cancelled gather returned".into());
@@ -504,9 +514,9 @@ impl World {
             }
         });
         let mut forwarded = false;
-        let infos = [child.clone()];
+        let (by, infos) = (Some(&**info), [child.clone()]);
         let result =
-            poll_fn(|cx| self.forwards(&infos, &mut forwarded, || Pin::new(&mut waiting).poll(cx))).await;
+            poll_fn(|cx| self.forwards(by, &infos, &mut forwarded, || Pin::new(&mut waiting).poll(cx))).await;
         armed.set(false);
         match result {
             // The child has swallowed for its awaiter, when it returned.
@@ -517,9 +527,11 @@ impl World {
         }
     }
 
-    /// Polls something that waits for children, and sees whether it asked them to end.
+    /// Polls something that waits for children, and sees whether it asked them to end. If it only passes on what `by` was
+    /// asked, a child that has heard of something after that is not asked once more.
     pub(crate) fn forwards<T>(
         &self,
+        by: Option<&Info>,
         children: &[Rc<Info>],
         forwarded: &mut bool,
         poll: impl FnOnce() -> T,
@@ -529,7 +541,12 @@ impl World {
         for (child, before) in children.iter().zip(before) {
             if child.cancelling() > before {
                 *forwarded = true;
-                child.asked.set(self.events.get());
+                let by = by.filter(|by| by.deadline.get() != iteration());
+                let requested = by.map_or(self.events.get(), |by| by.requested.get());
+                if by.is_none() || child.heard.get() <= requested {
+                    child.asked.set(self.events.get());
+                    child.requested.set(child.requested.get().max(requested));
+                }
             }
         }
         result

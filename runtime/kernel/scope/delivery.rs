@@ -12,6 +12,9 @@ pub(crate) struct Delivery {
     pub(crate) offer: u64,
     /// The step in which it was taken.
     pub(crate) step: u64,
+    /// When it was asked for, as the serial number that came next; or when it was taken, if whoever took it was not there
+    /// before.
+    pub(crate) asked: u64,
 }
 
 /// A delivery that came from inside and waits for the cleanups below.
@@ -35,6 +38,8 @@ pub(crate) struct Offer {
     /// Only nodes born before this serial may take it.
     pub(crate) born: u64,
     pub(crate) step: u64,
+    /// When it was asked for: the serial number that came next.
+    pub(crate) asked: u64,
     /// A re-offer of something raised: running cleanups are not asked.
     pub(crate) again: bool,
     pub(crate) extensions: u8,
@@ -52,7 +57,7 @@ pub(crate) struct Offer {
 pub(crate) const EXTENSIONS: u8 = 2;
 
 impl Offer {
-    /// An offer that only nodes born before now may take; `id` is a new serial number.
+    /// An offer that is asked for now, and that only nodes born before now may take; `id` is a new serial number.
     pub(crate) fn new(origin: NodeKey, id: u64, step: u64) -> Self {
         Self {
             origin,
@@ -60,6 +65,7 @@ impl Offer {
             first: None,
             born: id,
             step,
+            asked: id,
             again: false,
             extensions: 0,
             saw_new: false,

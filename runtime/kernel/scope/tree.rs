@@ -101,6 +101,11 @@ impl ScopeTree {
         self.serial
     }
 
+    /// When somebody who asks now does so: the number that comes next.
+    pub(crate) fn moment(&self) -> u64 {
+        self.serial + 1
+    }
+
     fn node(&self, index: u32) -> Option<&Node> {
         self.nodes.get(index as usize)
     }
@@ -445,7 +450,7 @@ impl ScopeTree {
     // ---- Deliveries ----
 
     /// The one of two whose origin lies further out, seen from `holder`; one whose origin is gone loses.
-    /// Together they count as taken when the later one was.
+    /// Together they count as taken, and as asked for, when the later one was.
     pub(crate) fn outermost(&self, holder: u32, a: Delivery, b: Delivery) -> Delivery {
         let mut best = a;
         let mut at = holder;
@@ -458,7 +463,7 @@ impl ScopeTree {
             }
             at = n.parent;
         }
-        Delivery { step: a.step.max(b.step), ..best }
+        Delivery { step: a.step.max(b.step), asked: a.asked.max(b.asked), ..best }
     }
 
     /// Adds to what the node holds: accepted, not decided yet.
@@ -652,7 +657,7 @@ impl ScopeTree {
         while at != NIL {
             // Served already: opened by a taker further up.
             if !self.is_served(at, offer.id)
-                && let Some(since) = self.move_origins(at, top, &outside, offer.step)
+                && let Some(since) = self.move_origins(at, top, &outside, offer)
             {
                 offer.took = true;
                 self.mark_served(at, offer.id);
@@ -668,9 +673,9 @@ impl ScopeTree {
         }
     }
 
-    /// Gives what node `at` took in `step` the origin `top`, unless it comes from `outside`. Returns the
+    /// Gives what node `at` took in the step of `offer` the origin `top`, unless it comes from `outside`. Returns the
     /// serial number since which what was opened below `at` belongs to the taker; `None`: took nothing.
-    fn move_origins(&mut self, at: u32, top: NodeKey, outside: &[NodeKey], step: u64) -> Option<u64> {
+    fn move_origins(&mut self, at: u32, top: NodeKey, outside: &[NodeKey], offer: &Offer) -> Option<u64> {
         let born = self.key(at).born;
         let rare = self.node_mut(at)?.rare.as_mut()?;
         // All that is below a holder is its cleanup. What is raised has nothing below any more.
@@ -678,8 +683,9 @@ impl ScopeTree {
         let raised = rare.raised.iter_mut().map(|r| (u64::MAX, &mut r.delivery));
         let tokens = rare.tokens.iter_mut().map(|(id, d)| (*id, d));
         let mut since = None;
-        for (from, delivery) in held.chain(raised).chain(tokens).filter(|(_, d)| d.step == step) {
+        for (from, delivery) in held.chain(raised).chain(tokens).filter(|(_, d)| d.step == offer.step) {
             since = Some(since.unwrap_or(u64::MAX).min(from));
+            delivery.asked = delivery.asked.max(offer.asked);
             if !outside.contains(&delivery.origin) {
                 delivery.origin = top;
             }

@@ -36,6 +36,9 @@ pub(super) struct Side {
     pub(super) location: Option<&'static Location<'static>>,
     /// `cancel()` calls less `uncancel()` calls.
     pub(super) cancelling: u32,
+    /// When it was last asked to end, as deliveries say it, and when it has last heard of that.
+    pub(super) asked: u64,
+    pub(super) heard: u64,
     pub(super) message: Option<Arc<str>>,
     /// Awaiters and callbacks in order of registration.
     pub(super) waiters: Option<Vec<(u64, Waiter)>>,

@@ -3,16 +3,78 @@
 //! `cancel()` only marks and wakes. The next step makes the offer while it polls: the first node that may
 //! take it does. If nobody took it, the future is dropped. What nodes pass outwards arrives at the root
 //! (`settle_raised`) and ends the task once every cleanup below is over.
+//!
+//! Who awaits a task passes on to it what is delivered to him, in his step. In asyncio the same request has reached the
+//! task when it was made, and is one with whatever else comes before the task's step. So a task that has heard of a
+//! request since then is left alone (`forward`): else, where all are asked at once, as at the end of a run, it would be
+//! asked again in the midst of its cleanup, if its step came before that of who awaits it.
 
+use std::mem;
+use std::sync::Arc;
 use std::task::Poll;
 
+use super::handle::TaskRef;
 use super::header::{Header, TaskPtr};
 use super::offers::{extend, poll_again, poll_under, wake_all};
 use super::state::{CANCEL, OFFER, STARTED};
 use super::step::{end_cancelled, poll};
 use crate::kernel::context::Home;
-use crate::kernel::scope::delivery::Offer;
+use crate::kernel::scope::delivery::{Delivery, Offer};
 use crate::kernel::scope::tree::NIL;
+
+impl TaskRef {
+    /// Asks the task to end; `false` if it has.
+    pub(super) fn request_cancel(&self, message: Option<Arc<str>>) -> bool {
+        if self.done() {
+            return false;
+        }
+        // SAFETY: a counted reference, at home.
+        let moment = unsafe { self.task.loop_ref() }.with(|home| home.scopes.borrow().moment());
+        self.ask(moment.unwrap_or_default(), message);
+        true
+    }
+
+    /// Passes on to the task what was delivered to somebody who awaits it. It counts as a `cancel()`.
+    pub(crate) fn forward(&self, delivery: &Delivery) {
+        // SAFETY: a counted reference.
+        if unsafe { self.task.block() }.home_if_current().is_none() {
+            // Another loop counts its own moments.
+            self.request_cancel(None);
+            return;
+        }
+        if self.done() {
+            return;
+        }
+        let has_heard = self.header().attached.side(|side| {
+            let has_heard = delivery.asked <= side.heard;
+            side.cancelling = side.cancelling.saturating_add(u32::from(has_heard));
+            has_heard
+        });
+        if !has_heard {
+            self.ask(delivery.asked, None);
+        }
+    }
+
+    fn ask(&self, moment: u64, message: Option<Arc<str>>) {
+        let header = self.header();
+        let former = header.attached.side(|side| {
+            side.cancelling = side.cancelling.saturating_add(1);
+            side.asked = side.asked.max(moment);
+            mem::replace(&mut side.message, message)
+        });
+        drop(former);
+        header.state.set(CANCEL);
+        // SAFETY: a counted reference, at home.
+        let loop_ref = unsafe { self.task.loop_ref() };
+        let root = header.root.get();
+        if root != NIL {
+            let wakers = loop_ref.with(|home| home.scopes.borrow_mut().wakers_below(root));
+            wake_all(wakers.unwrap_or_default());
+        }
+        // SAFETY: as above.
+        unsafe { self.task.wake_by_handle() };
+    }
+}
 
 /// A step with a request, or with an offer left open by an earlier one. `true`: the task has its output.
 ///
@@ -37,7 +99,11 @@ pub(super) unsafe fn poll_offered(task: TaskPtr, home: &Home) -> bool {
         }
         let mut tree = home.scopes.borrow_mut();
         let serial = tree.next_serial();
-        Offer::new(tree.key(root), serial, home.step())
+        let asked = header.attached.side(|side| {
+            side.heard = serial;
+            side.asked
+        });
+        Offer { asked, ..Offer::new(tree.key(root), serial, home.step()) }
     } else {
         let Some(offer) = kept else {
             // SAFETY: the caller's duty.

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
-use std::mem;
 use std::ops::Deref;
 use std::panic::Location;
 use std::sync::Arc;
@@ -13,12 +12,10 @@ use super::awaiting::{NOWHERE, push_waiter, remove_waiter};
 use super::current::{captured_context, drop_context, run_guarded_in};
 use super::error::TaskError;
 use super::header::{Header, TaskPtr};
-use super::offers::wake_all;
 use super::state::{CANCEL, CANCELLED, CONTEXT, DONE, FAILED, HEARD_OF, JOIN, OUTPUT, UNSEEN_PANIC};
 use super::{callback::Callback, raw, step};
 use crate::kernel::context::{Home, LoopRef, Visit, with_current};
 use crate::kernel::debug::{DebugReport, TaskInfo};
-use crate::kernel::scope::tree::NIL;
 use crate::kernel::variables::Context;
 
 /// A task, known but not owned: its name, its state, and the way to cancel it.
@@ -108,7 +105,7 @@ impl TaskRef {
     ///
     /// # asyncio
     /// `task.cancel()`. Each call counts ([`cancelling`](Self::cancelling)); several calls before the next
-    /// step are one delivery.
+    /// step are one delivery, also those that come to somebody who awaits the task.
     ///
     /// # Examples
     /// ```
@@ -136,29 +133,6 @@ impl TaskRef {
     /// `task.cancel(msg)`.
     pub fn cancel_with(&self, message: impl Into<Arc<str>>) -> bool {
         self.request_cancel(Some(message.into()))
-    }
-
-    fn request_cancel(&self, message: Option<Arc<str>>) -> bool {
-        let header = self.header();
-        if self.done() {
-            return false;
-        }
-        let former = header.attached.side(|side| {
-            side.cancelling = side.cancelling.saturating_add(1);
-            mem::replace(&mut side.message, message)
-        });
-        drop(former);
-        header.state.set(CANCEL);
-        // SAFETY: a counted reference, at home.
-        let loop_ref = unsafe { self.task.loop_ref() };
-        let root = header.root.get();
-        if root != NIL {
-            let wakers = loop_ref.with(|home| home.scopes.borrow_mut().wakers_below(root));
-            wake_all(wakers.unwrap_or_default());
-        }
-        // SAFETY: as above.
-        unsafe { self.task.wake_by_handle() };
-        true
     }
 
     /// Says why the task, whose step runs, is about to end as cancelled without having been asked to.

@@ -168,7 +168,7 @@ impl<C: Children, M: Mode<C> + 'static> Gathering<C, M> {
             Leaf::Dead => return true,
             Leaf::Taken(delivery) => {
                 self.scope.hold(delivery);
-                self.cancel_unfinished();
+                self.news.tasks().iter().for_each(|task| task.forward(&delivery));
             }
         }
         if all_ended && let Some(delivery) = self.scope.take_hold() {
