@@ -10,10 +10,12 @@
 
 use std::cell::Cell;
 use std::marker::PhantomData;
-use std::mem::MaybeUninit;
+use std::mem::{self, MaybeUninit};
+use std::panic::UnwindSafe;
 use std::ptr::{self, NonNull};
 
-/// See the module's description. What is left is dropped with it, the oldest first.
+/// See the module's description. What is left is dropped with it, the oldest first; so items must live as long as it
+/// does.
 ///
 /// The slots of the numbers from `taken` to `put` hold an item each, the others none.
 pub(crate) struct Fifo<T> {
@@ -27,10 +29,13 @@ pub(crate) struct Fifo<T> {
     owns: PhantomData<T>,
 }
 
-/// The size of the first memory.
-const FIRST_SIZE: usize = 4;
+// A panic leaves it whole: as `UnwindSafe` as what is in.
+impl<T: UnwindSafe> UnwindSafe for Fifo<T> {}
 
 impl<T> Fifo<T> {
+    /// The size of the first memory.
+    const FIRST_SIZE: usize = if mem::size_of::<T>() <= 1024 { 4 } else { 1 };
+
     pub(crate) const fn new() -> Self {
         Self {
             slots: Cell::new(NonNull::dangling()),
@@ -59,12 +64,13 @@ impl<T> Fifo<T> {
 
     #[inline]
     pub(crate) fn push(&self, item: T) {
-        if self.len() == self.size.get() {
+        // Not just once: growing is the allocator's code, too, which may have used this very queue.
+        while self.len() == self.size.get() {
             self.grow();
         }
         let number = self.put.get();
-        // SAFETY: there are more slots than items (`grow` makes it so), hence some, and `slot` says where this one is.
-        // It is that of no item, since all numbers from `taken` to here are less than a round apart.
+        // SAFETY: there are more slots than items, hence some, and `slot` says where this one is. It is that of no item,
+        // since all numbers from `taken` to here are less than a round apart.
         unsafe { self.slot(number).write(item) };
         self.put.set(number.wrapping_add(1));
     }
@@ -82,6 +88,16 @@ impl<T> Fifo<T> {
         Some(item)
     }
 
+    /// Takes all items out, with their memory. What is left goes on counting.
+    pub(crate) fn take(&self) -> Self {
+        let all = Self::new();
+        all.put.set(self.put.get());
+        all.taken.set(self.taken.replace(self.put.get()));
+        all.slots.swap(&self.slots);
+        all.size.swap(&self.size);
+        all
+    }
+
     /// The slot of a number.
     ///
     /// # Safety
@@ -94,15 +110,15 @@ impl<T> Fifo<T> {
         unsafe { self.slots.get().add(index) }
     }
 
-    /// Makes room for one more, at least.
+    /// Makes room for twice as many, if nobody has done so meanwhile.
     #[cold]
     #[inline(never)]
     fn grow(&self) {
         let more = self.size.get().checked_mul(2).expect("a queue has less items than there are addresses");
-        let more = more.max(FIRST_SIZE);
+        let more = more.max(Self::FIRST_SIZE);
         let memory: Box<[MaybeUninit<T>]> = Box::new_uninit_slice(more);
         if self.size.get() >= more {
-            return; // the allocator has used this very queue, and made room itself
+            return;
         }
         let slots = NonNull::from(Box::leak(memory)).cast::<T>();
         let (taken, put) = (self.taken.get(), self.put.get());
@@ -116,7 +132,8 @@ impl<T> Fifo<T> {
             number = number.wrapping_add(1);
         }
         let former = (self.slots.replace(slots), self.size.replace(more));
-        // SAFETY: slots and size as they stood together in the cells, where nothing holds them any more.
+        // SAFETY: slots and size as they stood together in the cells, where nothing holds them any more. The allocator's
+        // code again: all cells are set.
         unsafe { free(former.0, former.1) };
     }
 }
@@ -184,11 +201,16 @@ mod tests {
                 assert_eq!((fifo.len(), fifo.is_empty()), (model.len(), model.is_empty()));
                 assert_eq!(fifo.put_so_far(), begin.wrapping_add(next));
             }
-            assert!(model.len() > 8 * FIRST_SIZE, "it has grown more than twice");
+            assert!(model.len() > 8 * Fifo::<Rc<usize>>::FIRST_SIZE, "it has grown more than twice");
+            let taken = fifo.take();
+            assert_eq!((taken.len(), fifo.len(), fifo.pop()), (model.len(), 0, None));
+            fifo.push(Rc::new(next));
+            assert_eq!(fifo.put_so_far(), begin.wrapping_add(next + 1));
             while let Some(item) = model.pop_front() {
-                assert_eq!(fifo.pop().as_deref(), Some(&item));
+                assert_eq!(taken.pop().as_deref(), Some(&item));
             }
-            assert_eq!((fifo.pop(), fifo.len()), (None, 0));
+            assert_eq!((taken.pop(), taken.len()), (None, 0));
+            assert_eq!(fifo.pop().as_deref(), Some(&next));
         }
     }
 

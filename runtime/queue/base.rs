@@ -41,8 +41,8 @@ pub struct BaseQueue<T, B> {
     /// zero after the shut-down.
     limit: Cell<usize>,
     peak_size: Cell<usize>,
-    /// Items that were reported as done, counted as the buffer counts those that were put: the others are unfinished, of
-    /// which neither put nor get need keep an account.
+    /// Items that were reported as done, counted as the buffer counts those that it has seen: the others are unfinished,
+    /// of which neither put nor get need keep an account.
     done: Cell<usize>,
     is_shut_down: Cell<bool>,
     pub(super) getters: WaitList,
@@ -354,10 +354,11 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
     pub fn shutdown_now(&self) -> Vec<T> {
         self.is_shut_down.set(true);
         self.limit.set(0);
-        let items: Vec<T> = std::iter::from_fn(|| self.buffer.pop()).collect();
-        // Of those that were left some may have been reported before: at most all are done now.
-        let at_work = self.unfinished().saturating_sub(items.len());
-        self.done.set(self.buffer.put_so_far().wrapping_sub(at_work));
+        // Of those that are left some may have been reported before: at most all are done now.
+        let at_work = self.unfinished().saturating_sub(self.qsize());
+        self.done.set(self.buffer.seen().wrapping_sub(at_work));
+        let left = self.buffer.take();
+        let items: Vec<T> = std::iter::from_fn(|| left.pop()).collect();
         // All in one call: a waker that panics keeps nobody from his.
         let lines = [&self.joiners, &self.getters, &self.putters];
         WaitList::wake_all_of(if at_work == 0 { &lines } else { &lines[1..] });
@@ -393,7 +394,7 @@ impl<T, B: Buffer<T>> BaseQueue<T, B> {
 
     /// Items that were put and not reported as done yet.
     pub(super) fn unfinished(&self) -> usize {
-        self.buffer.put_so_far().wrapping_sub(self.done.get())
+        self.buffer.seen().wrapping_sub(self.done.get())
     }
 
     fn is_full_with(&self, len: usize) -> bool {

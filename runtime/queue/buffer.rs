@@ -18,14 +18,17 @@ pub trait Buffer<T>: Default {
     /// How many items are in.
     fn len(&self) -> usize;
 
-    /// How many went in so far, counted without end: only differences mean something.
-    fn put_so_far(&self) -> usize;
+    /// How many are in or were taken out, counted without end: only differences mean something.
+    fn seen(&self) -> usize;
 
     /// Puts an item in.
     fn push(&self, item: T);
 
     /// Takes the next item out.
     fn pop(&self) -> Option<T>;
+
+    /// Takes all items out, as they are.
+    fn take(&self) -> Self;
 }
 
 /// First in, first out.
@@ -46,7 +49,7 @@ impl<T> Buffer<T> for OldestFirst<T> {
     }
 
     #[inline]
-    fn put_so_far(&self) -> usize {
+    fn seen(&self) -> usize {
         self.0.put_so_far()
     }
 
@@ -59,17 +62,21 @@ impl<T> Buffer<T> for OldestFirst<T> {
     fn pop(&self) -> Option<T> {
         self.0.pop()
     }
+
+    fn take(&self) -> Self {
+        OldestFirst(self.0.take())
+    }
 }
 
 /// Last in, first out.
 pub struct NewestFirst<T> {
     stack: RefCell<Vec<T>>,
-    put: Cell<usize>,
+    taken: Cell<usize>,
 }
 
 impl<T> Default for NewestFirst<T> {
     fn default() -> Self {
-        NewestFirst { stack: RefCell::default(), put: Cell::new(0) }
+        NewestFirst { stack: RefCell::default(), taken: Cell::new(0) }
     }
 }
 
@@ -80,30 +87,38 @@ impl<T> Buffer<T> for NewestFirst<T> {
         self.stack.borrow().len()
     }
 
-    fn put_so_far(&self) -> usize {
-        self.put.get()
+    fn seen(&self) -> usize {
+        self.taken.get().wrapping_add(self.len())
     }
 
     fn push(&self, item: T) {
-        self.put.set(self.put.get().wrapping_add(1));
         self.stack.borrow_mut().push(item);
     }
 
     fn pop(&self) -> Option<T> {
-        self.stack.borrow_mut().pop()
+        let item = self.stack.borrow_mut().pop()?;
+        self.taken.set(self.taken.get().wrapping_add(1));
+        Some(item)
+    }
+
+    fn take(&self) -> Self {
+        let stack = self.stack.take();
+        self.taken.set(self.taken.get().wrapping_add(stack.len()));
+        NewestFirst { stack: RefCell::new(stack), taken: Cell::new(0) }
     }
 }
 
 /// Smallest item first, equal ones in the order in which they came.
 pub struct SmallestFirst<T> {
     heap: RefCell<BinaryHeap<Ranked<T>>>,
-    /// Also the next item's number.
-    put: Cell<u64>,
+    next_number: Cell<u64>,
+    /// Without those that were lost to a comparison that panicked.
+    taken: Cell<usize>,
 }
 
 impl<T: Ord> Default for SmallestFirst<T> {
     fn default() -> Self {
-        SmallestFirst { heap: RefCell::default(), put: Cell::new(0) }
+        SmallestFirst { heap: RefCell::default(), next_number: Cell::new(0), taken: Cell::new(0) }
     }
 }
 
@@ -114,21 +129,25 @@ impl<T: Ord> Buffer<T> for SmallestFirst<T> {
         self.heap.borrow().len()
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "only differences mean something")]
-    fn put_so_far(&self) -> usize {
-        self.put.get() as usize
+    fn seen(&self) -> usize {
+        self.taken.get().wrapping_add(self.len())
     }
 
     fn push(&self, item: T) {
-        let mut heap = self.heap.borrow_mut();
-        let number = self.put.get();
-        // First, since after a comparison that panics the item is in.
-        self.put.set(number + 1);
-        heap.push(Ranked { item, number });
+        let number = self.next_number.replace(self.next_number.get() + 1);
+        self.heap.borrow_mut().push(Ranked { item, number });
     }
 
     fn pop(&self) -> Option<T> {
-        self.heap.borrow_mut().pop().map(|ranked| ranked.item)
+        let item = self.heap.borrow_mut().pop()?.item;
+        self.taken.set(self.taken.get().wrapping_add(1));
+        Some(item)
+    }
+
+    fn take(&self) -> Self {
+        let heap = self.heap.take();
+        self.taken.set(self.taken.get().wrapping_add(heap.len()));
+        SmallestFirst { heap: RefCell::new(heap), next_number: Cell::new(0), taken: Cell::new(0) }
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod alarms;
 mod balance;
+mod queues;
 
 use std::cell::RefCell;
 use std::future::{Future, pending, poll_fn};

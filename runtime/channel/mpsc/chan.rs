@@ -218,7 +218,7 @@ impl<T> Chan<T> {
     pub(super) fn abandon(&self) {
         let was_closed = self.is_closed();
         self.reception.set(Reception::Gone);
-        let items: Vec<_> = iter::from_fn(|| self.items.pop()).collect();
+        let items = self.items.take();
         self.receiver.clear();
         if !was_closed {
             WaitList::wake_all_of(&[&self.line, &self.watchers]);

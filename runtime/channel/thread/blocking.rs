@@ -1,9 +1,10 @@
 //! Awaiting with a thread instead of a task.
 
+use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::kernel::atomic::{Condvar, Mutex, MutexGuard};
 use crate::kernel::{Spin, real_now, with_current};
@@ -43,6 +44,11 @@ impl Parked {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether it was woken, said once.
+    fn take_call(&self) -> Option<()> {
+        mem::take(&mut self.lock().woken).then_some(())
+    }
+
     /// Until it is woken, or until the deadline. Says whether it was woken.
     fn park(&self, deadline: Option<Instant>) -> bool {
         let mut state = self.lock();
@@ -59,7 +65,7 @@ impl Parked {
                 }
             };
         }
-        std::mem::take(&mut *state).woken
+        mem::take(&mut *state).woken
     }
 }
 
@@ -68,34 +74,27 @@ thread_local! {
     static SPIN: Spin = const { Spin::new() };
 }
 
-/// Blocks this thread until the future is ready; `None` if it is not by the deadline.
-pub(super) fn block_on<F: Future + Unpin>(mut future: F, deadline: Option<Instant>) -> Option<F::Output> {
+/// Blocks this thread until the future is ready; `None` if it is not within `timeout`, where there is one.
+pub(super) fn block_on<F: Future + Unpin>(mut future: F, timeout: Option<Duration>) -> Option<F::Output> {
     let parked = Arc::new(Parked { state: Mutex::new(Waiting::default()), bell: Condvar::new() });
     let waker = Waker::from(parked.clone());
     let mut cx = Context::from_waker(&waker);
+    // A deadline too far to be told never comes.
+    let deadline = timeout.and_then(|timeout| real_now().checked_add(timeout));
     loop {
         // Before the poll: what is ready at the deadline is in time.
         let late = deadline.is_some_and(|deadline| real_now() >= deadline);
         match Pin::new(&mut future).poll(&mut cx) {
             Poll::Ready(output) => return Some(output),
             Poll::Pending if late => return None,
-            Poll::Pending => {
-                let woken = parked.park(deadline);
-                SPIN.with(|spin| spin.slept(woken));
-            }
+            Poll::Pending => SPIN.with(|spin| {
+                let mut sleep = deadline.map(|deadline| deadline.saturating_duration_since(real_now()));
+                if spin.watch(&mut sleep, || parked.take_call()).is_none() {
+                    spin.slept(parked.park(deadline));
+                }
+            }),
         }
     }
-}
-
-/// Tries, and where that has helped before, again for some microseconds. The models of loom explore the sleep instead.
-pub(super) fn insist<R>(mut attempt: impl FnMut() -> Option<R>, deadline: Option<Instant>) -> Option<R> {
-    attempt().or_else(|| {
-        if cfg!(all(test, loom)) {
-            return None;
-        }
-        let mut sleep = deadline.map(|deadline| deadline.saturating_duration_since(real_now()));
-        SPIN.with(|spin| spin.watch(&mut sleep, attempt))
-    })
 }
 
 /// Panics where blocking would stop a loop.

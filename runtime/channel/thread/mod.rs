@@ -5,8 +5,8 @@
 //! tasks of one loop take [`Queue`](crate::Queue): it costs less, and the virtual clock knows all about it.
 //!
 //! A loop that sleeps is woken once, by the first item: who sends a thousand to it makes one system call. Who
-//! has to wait, a loop or a thread, stays awake for some microseconds if that has paid before and nobody else needs the
-//! core: two who are busy with each other do not sleep at all.
+//! has to wait, a loop or a thread, stays awake for some microseconds where waits turn out to be that short and nobody
+//! else needs the core: two who are busy with each other seldom sleep.
 //!
 //! ```
 //! use evloop::channel::thread;

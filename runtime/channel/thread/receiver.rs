@@ -10,12 +10,12 @@ use std::time::Duration;
 use futures_core::Stream;
 use futures_core::stream::FusedStream;
 
-use super::blocking::{assert_off_loop, block_on, insist};
+use super::blocking::{assert_off_loop, block_on};
 use super::link::{Found, Link};
 use super::sender::affords;
 use super::stats::Stats;
 use crate::channel::error::TryRecvError;
-use crate::kernel::{OutsideWait, probe, real_now};
+use crate::kernel::{OutsideWait, probe};
 use crate::time::TimeoutError;
 
 /// Receives from a [`channel`](super::channel()), on any thread. There is one.
@@ -84,9 +84,9 @@ impl<T> Receiver<T> {
     #[track_caller]
     pub fn blocking_recv(&mut self) -> Option<T> {
         assert_off_loop("blocking_recv", "await recv() there");
-        match insist(|| self.recv_at_once(), None) {
+        match self.recv_at_once() {
             Some(received) => received,
-            // Without a deadline it ends with an output.
+            // Without a timeout it ends with an output.
             None => block_on(self.receiving(), None).flatten(),
         }
     }
@@ -114,12 +114,10 @@ impl<T> Receiver<T> {
     #[track_caller]
     pub fn blocking_recv_timeout(&mut self, timeout: Duration) -> Result<Option<T>, TimeoutError> {
         assert_off_loop("blocking_recv_timeout", "await wait_for(recv(), …) there");
-        // A deadline too far to be told never comes.
-        let deadline = real_now().checked_add(timeout);
-        if let Some(received) = insist(|| self.recv_at_once(), deadline) {
+        if let Some(received) = self.recv_at_once() {
             return Ok(received);
         }
-        block_on(self.receiving(), deadline).ok_or(TimeoutError)
+        block_on(self.receiving(), Some(timeout)).ok_or(TimeoutError)
     }
 
     /// What a wait would end with, if that is known.

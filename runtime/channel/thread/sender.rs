@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::blocking::{assert_off_loop, block_on, insist};
+use super::blocking::{assert_off_loop, block_on};
 use super::link::Link;
 use super::stats::Stats;
 use crate::channel::error::{SendError, TrySendError};
@@ -97,20 +97,11 @@ impl<T> Sender<T> {
     #[track_caller]
     pub fn blocking_send(&self, value: T) -> Result<(), SendError<T>> {
         assert_off_loop("blocking_send", "await send() there");
-        let mut unsent = Some(value);
-        let attempt = || match self.try_send(unsent.take()?) {
-            Ok(()) => Some(Ok(())),
-            Err(TrySendError::Closed(value)) => Some(Err(SendError(value))),
-            Err(TrySendError::Full(value)) => {
-                unsent = Some(value);
-                None
-            }
-        };
-        let sent = insist(attempt, None);
-        match (sent, unsent) {
-            // Without a deadline it ends with an output.
-            (None, Some(value)) => block_on(self.sending(value), None).unwrap_or(Ok(())),
-            (sent, _) => sent.unwrap_or(Ok(())),
+        match self.try_send(value) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(value)) => Err(SendError(value)),
+            // Without a timeout it ends with an output.
+            Err(TrySendError::Full(value)) => block_on(self.sending(value), None).unwrap_or(Ok(())),
         }
     }
 
@@ -178,7 +169,7 @@ impl<T> Sender<T> {
     #[track_caller]
     pub fn blocking_closed(&self) {
         assert_off_loop("blocking_closed", "await closed() there");
-        // Nothing is tried first: who waits for this waits long. Without a deadline it ends with an output.
+        // Without a timeout it ends with an output.
         block_on(self.closing(), None);
     }
 

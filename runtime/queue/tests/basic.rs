@@ -3,6 +3,7 @@
 use crate::queue::{GetNowaitError, LifoQueue, PriorityQueue, PutNowaitError, Queue, QueueShutDown};
 use crate::sync::tests::{Count, a_waker_panics_in, panicking_waker, poll};
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
@@ -214,4 +215,49 @@ fn a_waker_that_panics_does_not_stop_a_shut_down() {
     assert!(a_waker_panics_in(|| drop(queue.shutdown_now())));
     assert_eq!(count.get(), 1);
     assert!(matches!(poll(&mut put, &waker), Poll::Ready(Err(refused)) if refused.0 == 2));
+}
+
+/// An item that is like no other, once there are two others beside it.
+#[derive(Debug, PartialEq, Eq)]
+struct Incomparable(u32);
+
+impl PartialOrd for Incomparable {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Incomparable {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        let panics = [self.0, other.0].contains(&2) && [self.0, other.0].contains(&3);
+        assert!(!panics, "expected: a comparison panics");
+        self.0.cmp(&other.0)
+    }
+}
+
+#[test]
+fn an_item_that_is_lost_to_a_comparison_is_not_waited_for() {
+    for now in [false, true] {
+        let queue = PriorityQueue::new(0);
+        for item in [1, 2, 3] {
+            queue.put_nowait(Incomparable(item)).unwrap();
+        }
+        let taken = catch_unwind(AssertUnwindSafe(|| {
+            if now {
+                drop(queue.shutdown_now());
+            } else {
+                drop(queue.get_nowait());
+            }
+        }));
+        assert!(taken.is_err(), "2 and 3 are compared when 1 is taken");
+        let left = if now { 0 } else { 2 };
+        assert_eq!((queue.qsize(), queue.stats().unfinished), (left, left));
+        if !now {
+            queue.get_nowait().unwrap();
+            queue.get_nowait().unwrap();
+            queue.task_done();
+            queue.task_done();
+        }
+        assert!(poll(&mut Box::pin(queue.join()), Waker::noop()).is_ready());
+    }
 }
