@@ -8,10 +8,9 @@ use std::cell::Cell;
 use std::panic::Location;
 use std::ptr;
 use std::sync::Arc;
-use std::task::Waker;
 
-use super::handle::TaskRef;
 use super::header::TaskPtr;
+use super::waiters::Waiters;
 use crate::kernel::scope::delivery::Offer;
 use crate::kernel::variables::Context;
 
@@ -41,20 +40,13 @@ pub(super) struct Side {
     pub(super) heard: u64,
     pub(super) message: Option<Arc<str>>,
     /// Awaiters and callbacks in order of registration.
-    pub(super) waiters: Option<Vec<(u64, Waiter)>>,
+    pub(super) waiters: Option<Waiters>,
     /// Wide enough never to come round: whoever polls a join again and again enters the list each time.
     pub(super) next_waiter: u64,
     /// The task's offer that stays open into the next step.
     pub(super) offer: Option<Offer>,
     /// What its steps run in. It is of this thread, and is taken out before the box may be dropped elsewhere.
     pub(super) context: Option<Context>,
-}
-
-/// Somebody who wants to know when a task is done.
-pub(super) enum Waiter {
-    Awaiter(Waker),
-    /// With the context that it is to run in.
-    Callback(Box<dyn FnOnce(&TaskRef)>, Option<Context>),
 }
 
 impl Attached {
@@ -154,7 +146,7 @@ mod tests {
     use std::rc::Rc;
 
     /// So often has somebody entered the list of those who wait for the task.
-    fn after_many_waits(task: &super::TaskRef) {
+    fn after_many_waits(task: &crate::TaskRef) {
         task.header().attached.side(|side| side.next_waiter = (u32::MAX - 1).into());
     }
 

@@ -5,9 +5,10 @@
 use std::mem;
 use std::task::{Context, Waker};
 
-use super::attached::{Side, Waiter};
+use super::attached::Side;
 use super::handle::TaskRef;
 use super::header::{Header, TaskPtr};
+use super::waiters::Waiter;
 use super::waker;
 use crate::kernel::debug::probe;
 
@@ -101,7 +102,7 @@ fn home_task_of(waker: &Waker, task: &TaskRef) -> Option<TaskPtr> {
 }
 
 fn find(side: &mut Side, id: u64) -> Option<&mut Waiter> {
-    side.waiters.as_mut()?.iter_mut().find(|(i, _)| *i == id).map(|(_, w)| w)
+    side.waiters.as_mut()?.get_mut(id)
 }
 
 /// Appends to the list; whoever sits in the slot comes first.
@@ -114,19 +115,14 @@ pub(super) fn push_waiter(header: &Header, waiter: Waiter) -> u64 {
         side.next_waiter = side.next_waiter.max(FIRST) + 1;
         let id = side.next_waiter;
         let list = side.waiters.get_or_insert_default();
-        list.extend(first.map(|w| (FIRST, w)));
-        list.push((id, waiter));
+        if let Some(first) = first {
+            list.push(FIRST, first);
+        }
+        list.push(id, waiter);
         id
     })
 }
 
 pub(super) fn remove_waiter(header: &Header, id: u64) -> Option<Waiter> {
-    header
-        .attached
-        .side_if_any(|side| {
-            let list = side.waiters.as_mut()?;
-            let position = list.iter().position(|(i, _)| *i == id)?;
-            Some(list.remove(position).1)
-        })
-        .flatten()
+    header.attached.side_if_any(|side| side.waiters.as_mut()?.remove(id)).flatten()
 }

@@ -7,12 +7,12 @@ use std::ops::Deref;
 use std::panic::Location;
 use std::sync::Arc;
 
-use super::attached::Waiter;
 use super::awaiting::{NOWHERE, push_waiter, remove_waiter};
 use super::current::{captured_context, drop_context, run_guarded_in};
 use super::error::TaskError;
 use super::header::{Header, TaskPtr};
 use super::state::{CANCEL, CANCELLED, CONTEXT, DONE, FAILED, HEARD_OF, JOIN, OUTPUT, UNSEEN_PANIC};
+use super::waiters::Waiter;
 use super::{callback::Callback, raw, step};
 use crate::kernel::context::{Home, LoopRef, Visit, with_current};
 use crate::kernel::debug::{DebugReport, TaskInfo};

@@ -15,7 +15,7 @@
 //! ```
 //!
 //! One allocation per task: a header (`header.rs`), then the future or its output (`raw.rs`). What few tasks have
-//! hangs on the header by one word (`attached.rs`), and so does whoever awaits it (`awaiting.rs`). Bits and
+//! hangs on the header by one word (`attached.rs`), and so does whoever awaits it (`awaiting.rs`, `waiters.rs`). Bits and
 //! counts are in `state.rs`, which also says who may touch what from where. `step.rs` is the arrows above,
 //! `cancel.rs` the last of them. Other threads hold wakers only (`waker.rs`), and may free an empty header;
 //! a future is built, polled and dropped at home.
@@ -41,6 +41,7 @@ mod raw;
 mod spawn;
 mod state;
 mod step;
+mod waiters;
 mod waker;
 
 pub(crate) use alarm::alarm_for;

@@ -8,7 +8,6 @@ use std::panic::{self, AssertUnwindSafe};
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
-use super::attached::Waiter;
 use super::callback;
 use super::cancel;
 use super::current::{drop_context, enter_guarded, leave_guarded, run_guarded_in};
@@ -20,6 +19,7 @@ use super::state::{
     CANCEL, CANCELLED, CONTEXT, DONE, FAILED, FUTURE, JOIN, OFFER, OUTPUT, PANICKED, QUEUED, STARTED, Then,
     UNSEEN_PANIC, WOKEN,
 };
+use super::waiters::{Waiter, Waiters};
 use crate::kernel::context::{BUDGET, Home};
 use crate::kernel::debug;
 use crate::kernel::exception::{ErrorContext, discard as discard_payload};
@@ -268,8 +268,8 @@ fn forget_scopes(home: &Home, root: u32) {
 /// # Safety
 /// Alive, at home.
 #[inline(never)]
-unsafe fn tell(task: TaskPtr, home: &Home, waiters: Vec<(u64, Waiter)>) {
-    for (_, waiter) in waiters {
+unsafe fn tell(task: TaskPtr, home: &Home, waiters: Waiters) {
+    for waiter in waiters.into_all() {
         match waiter {
             Waiter::Awaiter(waker) => {
                 guarded("a waker panicked", || waker.wake());
