@@ -9,7 +9,9 @@
 //!   looks into `Result`s.
 //! * **A request does not throw.** [`cancel`](crate::TaskRef::cancel) marks the task and wakes it. At its next
 //!   step the request is offered while the task is polled, and the innermost scope takes it. So cancelling
-//!   somebody who awaits a task reaches that task one iteration later than in asyncio.
+//!   somebody who awaits a task reaches that task one iteration later than in asyncio, and along a chain of them each
+//!   takes one: who stands in it may see what he awaits end for another reason first, which is a value to him. What
+//!   was asked at one moment is one request all the same, wherever in the chain.
 //! * **Dropping is the second way to cancel.** A future may be dropped at any await; it leaves its line, and
 //!   passes on a turn it was already given. Nothing can await then: only cancelling waits for cleanups.
 //! * **A group's body is cancelled by [`TaskGroup::cancel`](crate::TaskGroup::cancel) where the type has room for that**:

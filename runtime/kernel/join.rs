@@ -43,13 +43,14 @@ impl Waiting {
             Leaf::Dead => return Poll::Pending,
             Leaf::Taken(delivery) => {
                 self.scope.hold(delivery);
-                if task.done() {
-                    // A request beats a value that is only just there (O17).
+                if !task.done() {
+                    task.forward(&delivery);
+                } else if task.cancelled() || !task.has_heard_of(&delivery) {
+                    // A request beats a value that is only just there (O17), but for one that was swallowed.
                     let all = self.scope.take_hold().unwrap_or(delivery);
                     self.scope.raise_out(all);
                     return Poll::Pending;
                 }
-                task.forward(&delivery);
             }
         }
         if !task.done() {

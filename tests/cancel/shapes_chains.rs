@@ -5,11 +5,12 @@ use std::cell::Cell;
 use std::pin::pin;
 use std::rc::Rc;
 
+use evloop::channel::oneshot;
 use evloop::testing::settle;
 use evloop::time::secs;
 use evloop::{
     Clock, Event, EventLoop, Runner, Task, TaskGroup, all_tasks, catch_cancel, create_task, current_task,
-    finally, gather, sleep, wait_for,
+    finally, gather, sleep, wait_for, yield_now,
 };
 use futures::future::{pending, select};
 
@@ -138,6 +139,69 @@ fn a_child_that_swallows_what_all_were_asked_gives_its_value_to_who_waits() {
         parent.cancel();
         assert_eq!(trace.outcome(parent).await, "\"swallowed\"@4", "{seed:?}");
     });
+}
+
+/// CPython: both give a value at 1.
+#[test]
+fn a_child_that_swallows_and_returns_at_once_has_swallowed_for_who_waits() {
+    in_every_order(async |seed| {
+        let trace = Trace::new();
+        let child = create_task(async {
+            catch_cancel(pending::<()>()).await.unwrap_err().swallow();
+            "swallowed"
+        });
+        let known = child.task_ref();
+        let parent = create_task(async move { child.await.unwrap() });
+        sleep(secs(1)).await;
+        known.cancel();
+        parent.cancel();
+        assert_eq!(trace.outcome(parent).await, "\"swallowed\"@1", "{seed:?}");
+    });
+}
+
+/// A task that has swallowed one request.
+fn swallows_once() -> Task<()> {
+    create_task(async {
+        catch_cancel(pending::<()>()).await.unwrap_err().swallow();
+        sleep(secs(1)).await;
+    })
+}
+
+/// One that is on its way along a chain, and one that comes before it arrives. CPython: all are cancelled at 1.
+#[test]
+fn two_requests_of_different_moments_are_two() {
+    let test = async {
+        let trace = Trace::new();
+        let child = swallows_once();
+        let known = child.task_ref();
+        let head = (0..3).fold(child, |awaited, _| create_task(async move { awaited.await.unwrap() }));
+        sleep(secs(1)).await;
+        head.cancel();
+        yield_now().await;
+        known.cancel();
+        assert_eq!(trace.outcome(head).await, "Cancelled@1");
+    };
+    loop_of(None).build().unwrap().run_until_complete(test).unwrap();
+}
+
+/// The group asks its child, and so does somebody at that moment: it passes on two. CPython: cancelled at 1.
+#[test]
+fn a_group_that_asks_anew_is_passed_on_anew() {
+    let test = async {
+        let trace = Trace::new();
+        let awaited = swallows_once();
+        let (tell, told) = oneshot::channel();
+        let group = create_task(TaskGroup::scope(async move |tg| {
+            let child = tg.create_task(async move { awaited.await.unwrap() }).unwrap();
+            tell.send(child.task_ref()).unwrap();
+        }));
+        let child = told.await.unwrap();
+        sleep(secs(1)).await;
+        child.cancel();
+        group.cancel();
+        assert_eq!(trace.outcome(group).await, "Cancelled@1");
+    };
+    loop_of(None).build().unwrap().run_until_complete(test).unwrap();
 }
 
 /// Nor was it waited for when that request was made, so it is news to the child, which has swallowed one since then.

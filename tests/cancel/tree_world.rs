@@ -66,8 +66,8 @@ pub(crate) enum Tree {
 /// What is known about one task.
 pub(crate) struct Info {
     task: RefCell<Option<TaskRef>>,
-    /// When it was last asked to end, when the request behind that was made, when it last heard of one, and when something
-    /// in it last swallowed, in event numbers.
+    /// When it was last asked to end, when the request behind that was made, which of those it last heard of, and when
+    /// something in it last swallowed, in event numbers.
     asked: Cell<u64>,
     requested: Cell<u64>,
     heard: Cell<u64>,
@@ -293,7 +293,7 @@ impl World {
             let dropped = poll_fn(|cx| {
                 if own.cancelling() > own.seen.replace(own.cancelling()) {
                     own.fresh.set(iteration());
-                    own.heard.set(world.event());
+                    own.heard.set(own.requested.get());
                 }
                 world.poll_content(cx, &mut content, is_root)
             })
@@ -518,9 +518,12 @@ impl World {
         let result =
             poll_fn(|cx| self.forwards(by, &infos, &mut forwarded, || Pin::new(&mut waiting).poll(cx))).await;
         armed.set(false);
+        let heard_of_it = info.asked.get() > 0 && child.heard.get() == info.requested.get();
         match result {
             // The child has swallowed for its awaiter, when it returned.
-            Ok(()) if forwarded => info.swallowed.set(info.swallowed.get().max(child.returned.get())),
+            Ok(()) if forwarded || heard_of_it => {
+                info.swallowed.set(info.swallowed.get().max(child.returned.get()))
+            }
             Err(error) if forwarded && error.is_panic() => self.swallow(info),
             Err(_) if forwarded => self.violation("passed", "an await that had forwarded".into()),
             _ => {}
@@ -528,7 +531,7 @@ impl World {
     }
 
     /// Polls something that waits for children, and sees whether it asked them to end. If it only passes on what `by` was
-    /// asked, a child that has heard of something after that is not asked once more.
+    /// asked, a child that has heard of the same moment is not asked once more.
     pub(crate) fn forwards<T>(
         &self,
         by: Option<&Info>,
@@ -543,7 +546,7 @@ impl World {
                 *forwarded = true;
                 let by = by.filter(|by| by.deadline.get() != iteration());
                 let requested = by.map_or(self.events.get(), |by| by.requested.get());
-                if by.is_none() || child.heard.get() <= requested {
+                if by.is_none() || child.heard.get() != requested {
                     child.asked.set(self.events.get());
                     child.requested.set(child.requested.get().max(requested));
                 }

@@ -73,8 +73,9 @@
 //! never copied.
 //!
 //! A task that awaits another passes its delivery on, and both may have been asked at one moment, as all are at the end
-//! of a run. A delivery says when it was asked for, as the serial number that came next; if the awaited task has heard of
-//! a request since then, it counts this one, and is not offered it (`task/cancel.rs`). A group asks its children anew.
+//! of a run. A delivery says when it was asked for, as the serial number that came next: between two with the same number
+//! nobody was offered anything. If the awaited task has heard of the same moment, it counts this one, and is not offered
+//! it (`task/cancel.rs`). A group asks its children anew.
 //!
 //! # Why none reaches the wrong scope
 //! A delivery names its origin by a key with a generation: an origin that is gone matches nothing, whatever

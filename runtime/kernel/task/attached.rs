@@ -35,7 +35,7 @@ pub(super) struct Side {
     pub(super) location: Option<&'static Location<'static>>,
     /// `cancel()` calls less `uncancel()` calls.
     pub(super) cancelling: u32,
-    /// When it was last asked to end, as deliveries say it, and when it has last heard of that.
+    /// When it was last asked to end, as deliveries say it, and which of these moments it has last heard of.
     pub(super) asked: u64,
     pub(super) heard: u64,
     pub(super) message: Option<Arc<str>>,

@@ -5,9 +5,10 @@
 //! (`settle_raised`) and ends the task once every cleanup below is over.
 //!
 //! Who awaits a task passes on to it what is delivered to him, in his step. In asyncio the same request has reached the
-//! task when it was made, and is one with whatever else comes before the task's step. So a task that has heard of a
-//! request since then is left alone (`forward`): else, where all are asked at once, as at the end of a run, it would be
-//! asked again in the midst of its cleanup, if its step came before that of who awaits it.
+//! task when it was made, and is one with what else comes before the task's step. So a task that has heard of a request
+//! of that very moment is left alone (`forward`): else, where all are asked at once, as at the end of a run, it would be
+//! asked again in the midst of its cleanup, if its step came before that of who awaits it. One of another moment is
+//! another request: it may be what the task has to hear of after it has swallowed the first.
 
 use std::mem;
 use std::sync::Arc;
@@ -45,14 +46,19 @@ impl TaskRef {
         if self.done() {
             return;
         }
-        let has_heard = self.header().attached.side(|side| {
-            let has_heard = delivery.asked <= side.heard;
-            side.cancelling = side.cancelling.saturating_add(u32::from(has_heard));
-            has_heard
-        });
-        if !has_heard {
+        if self.has_heard_of(delivery) {
+            self.header().attached.side(|side| side.cancelling = side.cancelling.saturating_add(1));
+        } else {
             self.ask(delivery.asked, None);
         }
+    }
+
+    /// Whether what it was last told of was asked for at the same moment.
+    pub(crate) fn has_heard_of(&self, delivery: &Delivery) -> bool {
+        let heard = self.header().attached.side_if_any(|side| side.heard);
+        // SAFETY: a counted reference.
+        let is_of_this_loop = unsafe { self.task.block() }.home_if_current().is_some();
+        is_of_this_loop && heard == Some(delivery.asked)
     }
 
     fn ask(&self, moment: u64, message: Option<Arc<str>>) {
@@ -100,7 +106,7 @@ pub(super) unsafe fn poll_offered(task: TaskPtr, home: &Home) -> bool {
         let mut tree = home.scopes.borrow_mut();
         let serial = tree.next_serial();
         let asked = header.attached.side(|side| {
-            side.heard = serial;
+            side.heard = side.asked;
             side.asked
         });
         Offer { asked, ..Offer::new(tree.key(root), serial, home.step()) }

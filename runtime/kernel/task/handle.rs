@@ -105,7 +105,7 @@ impl TaskRef {
     ///
     /// # asyncio
     /// `task.cancel()`. Each call counts ([`cancelling`](Self::cancelling)); several calls before the next
-    /// step are one delivery, also those that come to somebody who awaits the task.
+    /// step are one delivery, and so are those of one moment to the task and to somebody who awaits it.
     ///
     /// # Examples
     /// ```

@@ -66,11 +66,12 @@ fn wait_for_of_a_task() {
             "Err(TimeoutError)@6",
             "0: Cancelled@0",
             "1: Cancelled@1",
-            // The task has been asked, and has not heard of it yet: two requests, one delivery.
+            // The task has been asked, and not told yet: two requests, one delivery.
             "2: Cancelled@6",
-            "3: Cancelled@6",
+            // It cleans up: a second delivery, which cuts that.
+            "3: Cancelled@5",
             "1 woken: Cancelled@6",
-            "2 woken: Cancelled@6",
+            "2 woken: Cancelled@5",
             "3 woken: Cancelled@6"
         ]
     );
