@@ -66,8 +66,8 @@ pub(crate) enum Tree {
 /// What is known about one task.
 pub(crate) struct Info {
     task: RefCell<Option<TaskRef>>,
-    /// When it was last asked to end, when the request behind that was made, which of those it last heard of, and when
-    /// something in it last swallowed, in event numbers.
+    /// When it was last asked to end, when the request behind that was made, when it last heard of one, and when something
+    /// in it last swallowed, in event numbers.
     asked: Cell<u64>,
     requested: Cell<u64>,
     heard: Cell<u64>,
@@ -293,7 +293,7 @@ impl World {
             let dropped = poll_fn(|cx| {
                 if own.cancelling() > own.seen.replace(own.cancelling()) {
                     own.fresh.set(iteration());
-                    own.heard.set(own.requested.get());
+                    own.heard.set(world.event());
                 }
                 world.poll_content(cx, &mut content, is_root)
             })
@@ -518,7 +518,7 @@ impl World {
         let result =
             poll_fn(|cx| self.forwards(by, &infos, &mut forwarded, || Pin::new(&mut waiting).poll(cx))).await;
         armed.set(false);
-        let heard_of_it = info.asked.get() > 0 && child.heard.get() == info.requested.get();
+        let heard_of_it = info.asked.get() > 0 && child.heard.get() > info.requested.get();
         match result {
             // The child has swallowed for its awaiter, when it returned.
             Ok(()) if forwarded || heard_of_it => {
@@ -531,7 +531,7 @@ impl World {
     }
 
     /// Polls something that waits for children, and sees whether it asked them to end. If it only passes on what `by` was
-    /// asked, a child that has heard of the same moment is not asked once more.
+    /// asked, a child that has heard of something since then is not asked once more: it may have been of the same moment.
     pub(crate) fn forwards<T>(
         &self,
         by: Option<&Info>,
@@ -544,9 +544,11 @@ impl World {
         for (child, before) in children.iter().zip(before) {
             if child.cancelling() > before {
                 *forwarded = true;
-                let by = by.filter(|by| by.deadline.get() != iteration());
-                let requested = by.map_or(self.events.get(), |by| by.requested.get());
-                if by.is_none() || child.heard.get() != requested {
+                // It may also pass on what a scope in `by` made just now: who can tell.
+                let passed_on = by.filter(|by| by.asked.get() > 0).map(|by| by.requested.get());
+                let is_known = |request| child.heard.get() > request || child.requested.get() == request;
+                if !passed_on.is_some_and(is_known) {
+                    let requested = passed_on.unwrap_or(self.events.get());
                     child.asked.set(self.events.get());
                     child.requested.set(child.requested.get().max(requested));
                 }
