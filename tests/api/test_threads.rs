@@ -275,6 +275,8 @@ fn a_loop_that_is_dropped_drops_what_was_not_begun() {
         event_loop
             .run_until_complete(async {
                 let (release, blockers) = block_all_threads();
+                // They are in the queue before the others, in whatever order a batch is run.
+                yield_now().await;
                 for _ in 0..3 {
                     let called = called.clone();
                     let job = to_thread(move || called.fetch_add(1, Ordering::SeqCst));
