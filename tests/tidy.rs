@@ -307,7 +307,7 @@ const PARTS: &[(&str, &[&str])] = &[
 
 /// `LoopHandle` is how a promise has its callbacks called in the loop they were added in; `current_task_id` how a lock
 /// knows who holds it; `probe` how what waits says for what; `captured_context`
-/// what a callback of a promise sees; `Twin` what the two ends of a oneshot share.
+/// what a callback of a promise sees; `Twin` what the two ends of a oneshot share; `Fifo` where a queue keeps its items.
 const WAIT_LIST: &[&str] = &[
     "WaitList",
     "WaitKey",

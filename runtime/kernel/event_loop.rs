@@ -114,8 +114,9 @@ impl EventLoop {
         self.begin_main(main, Location::caller(), captured_context())?.run()
     }
 
-    /// Enters the loop and makes a task of `main`, which runs in `context` if that is not an empty one. A call of its own, since it moves a future about that may be
-    /// large: the room that takes on the stack is free again while the future is polled.
+    /// Enters the loop and makes a task of `main`, which runs in `context` if that is not an empty one. A call of its
+    /// own, since it moves a future about that may be large: the room that takes on the stack is free again while the
+    /// future is polled.
     pub(crate) fn begin_main<'a, F: IntoFuture + 'a>(
         &'a mut self,
         main: F,
