@@ -31,6 +31,8 @@ use crate::kernel::WaitList;
 /// What [`Queue`], [`PriorityQueue`] and [`LifoQueue`] have in common, that is, everything but the
 /// order of the items. Use it by those names.
 ///
+/// What the items borrow must live as long as the queue: declare it before.
+///
 /// [`Queue`]: super::Queue
 /// [`PriorityQueue`]: super::PriorityQueue
 /// [`LifoQueue`]: super::LifoQueue
